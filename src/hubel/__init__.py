@@ -1,0 +1,1 @@
+"""A workbench for convolutional image networks, in Python on PyTorch."""

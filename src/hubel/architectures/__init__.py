@@ -1,0 +1,1 @@
+"""The networks of the literature, one paper a file."""

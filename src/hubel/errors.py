@@ -1,0 +1,78 @@
+"""The errors that a user can cause, and the look-up of close matches.
+
+Every error is one clear sentence: what was expected, what came, where, and what to try.
+The command line prints it without a traceback and ends with `exit_status`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+Value = TypeVar("Value")
+
+
+class HubelError(Exception):
+    """Anything that a user can cause; its text is one sentence for people."""
+
+    exit_status = 1
+
+
+class UsageError(HubelError):
+    """What was asked for does not exist or does not fit together: flags, keys, names, paths."""
+
+    exit_status = 2
+
+
+class SourceError(HubelError):
+    """A source of pictures that cannot be used as it is."""
+
+
+class PictureError(HubelError):
+    """One picture that cannot be decoded; `where` names it, `reason` says why."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(f"{where}: {reason}")
+        self.where = where
+        self.reason = reason
+
+
+class LeakError(HubelError):
+    """Pictures that stand on both sides of a split which the user made."""
+
+
+class RunError(HubelError):
+    """A run folder that is missing, damaged, in use, or does not fit what is asked of it."""
+
+
+class TrainingError(HubelError):
+    """A training that cannot go on (for example a loss that is not finite)."""
+
+
+class MissingExtraError(UsageError):
+    """An optional package that is not installed; the sentence names the extra."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs the extra [{extra}]: try pip install 'hubel[{extra}]'.")
+
+
+def close_matches(word: str, known: Iterable[str]) -> str:
+    """Return a half-sentence that offers the known words nearest to `word`.
+
+    >>> close_matches("lenet", ["lenet5", "hubelnet"])
+    'did you mean lenet5? Known: hubelnet, lenet5.'
+    """
+    names = sorted(known)
+    lowered = {name.lower(): name for name in names}
+    near = [lowered[match] for match in difflib.get_close_matches(word.lower(), lowered, n=3)]
+    offer = f"did you mean {' or '.join(near)}? " if near else ""
+    return f"{offer}Known: {', '.join(names)}."
+
+
+def look_up(table: Mapping[str, Value], name: str, what: str) -> Value:
+    """Return `table[name]`, or raise UsageError that names `what` and the close matches."""
+    try:
+        return table[name]
+    except KeyError:
+        raise UsageError(f"There is no {what} {name!r}: {close_matches(name, table)}") from None

@@ -1,0 +1,1 @@
+"""Layers and blocks that torch lacks and more than one paper uses."""

@@ -1,0 +1,122 @@
+"""Options of `hubel train`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from hubel.options.preprocessing import PreprocessingOptions
+
+OptimizerName = Literal[
+    "gd", "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw"
+]
+ScheduleName = Literal["constant", "step", "exponential", "plateau", "cyclic", "onecycle", "cosine"]
+LossName = Literal["cross-entropy", "bce", "focal", "mse", "l1", "smooth-l1"]
+Balance = Literal["none", "weights", "sampling"]
+Precision = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainOptions(PreprocessingOptions):
+    """Train a network on a source of pictures, evaluate it on the test split, and report."""
+
+    model: str = "hubelnet"
+    """Network: a name of hubel's, torchvision:NAME, timm:NAME, path/to/file.py:factory or a run."""
+
+    recipe: str = "default"
+    """Named set of defaults for everything below that is not set."""
+
+    epochs: int | None = None
+    """Passes over the training split [default: the recipe's]."""
+
+    budget: str | None = None
+    """Wall-clock time for everything, evaluation included, as 90s, 10m or 2h; instead of epochs."""
+
+    batch: int | None = None
+    """Pictures a step."""
+
+    optimizer: OptimizerName | None = None
+    """Optimizer; gd takes one step a pass, over the whole training split."""
+
+    lr: float | None = None
+    """Highest learning rate of the schedule."""
+
+    momentum: float | None = None
+    """Momentum (of momentum, nesterov and rmsprop; the first beta of adam and adamw)."""
+
+    weight_decay: float | None = None
+    """L2 regularisation (decoupled in adamw)."""
+
+    l1: float = 0.0
+    """L1 regularisation: this times the sum of the absolute weights is added to the loss."""
+
+    schedule: ScheduleName | None = None
+    """Learning-rate schedule over the whole training."""
+
+    warmup: float | None = None
+    """Share of the steps in which the learning rate rises."""
+
+    loss: LossName | None = None
+    """Loss [default: cross-entropy for classes, bce for several labels, smooth-l1 for numbers]."""
+
+    focal_gamma: float = 2.0
+    """Focusing exponent of the focal loss."""
+
+    label_smoothing: float | None = None
+    """Share of the target spread evenly over all classes."""
+
+    balance: Balance = "none"
+    """Against imbalance: weights in the loss, or balanced sampling."""
+
+    dropout: float | None = None
+    """Share of the features dropped before the last layer."""
+
+    augment: tuple[str, ...] = ("safe",)
+    """Augmentation sets: none, safe (small shifts, zooms, rotations, light), mirror, mixup, cutmix,
+    erasing, randaugment."""
+
+    ema: float | None = None
+    """Decay of the running average of the weights; 0 switches it off."""
+
+    clip: float | None = None
+    """Largest norm of the gradient; larger ones are scaled down to it."""
+
+    accumulate: int = 1
+    """Batches whose gradients are added up before an update."""
+
+    patience: int | None = None
+    """Stop after this many passes without a better validation score."""
+
+    precision: Precision | None = None
+    """Arithmetic of the network [default: bfloat16 where the hardware has it, else float32]."""
+
+    channels_last: bool | None = None
+    """Memory format of the activations [default: measured]."""
+
+    threads: int | None = None
+    """Threads of the arithmetic [default: one a processor]."""
+
+    checkpoint_every: str = "60s"
+    """Least time between two checkpoints inside a pass; each pass ends with one in any case."""
+
+    seed: int = 0
+    """Seed of every random choice."""
+
+    out: Path | None = None
+    """Run folder to make [default: runs/SOURCE-MODEL-NUMBER]."""
+
+    resume: Path | None = None
+    """Go on with this run; with --epochs, to this many passes."""
+
+    allow_leaks: bool = False
+    """Train although pictures stand on both sides of a split that you made."""
+
+    trust_code: bool = False
+    """Run the Python file that made the network of a resumed run."""
+
+    verbose: Literal["steps"] | None = None
+    """steps: show the four parts of the first iterations: forward, loss, backward, update."""
+
+    json: bool = False
+    """Print one JSON document on standard output, all else on standard error."""

@@ -1,0 +1,46 @@
+"""What flows between stages: frozen results, and the run folder that reads and writes them."""
+
+from hubel.results.evaluation import (
+    Calibration,
+    ClassScore,
+    Evaluation,
+    Metric,
+    Mistake,
+    ReliabilityBin,
+    ResidualSummary,
+    UnknownRule,
+)
+from hubel.results.finding import Finding, Severity
+from hubel.results.inspection import ClassCount, DuplicateGroup, Inspection, Summary, Task
+from hubel.results.model_card import ModelCard
+from hubel.results.plan import Choice, Plan
+from hubel.results.prediction import Prediction
+from hubel.results.provenance import Provenance
+from hubel.results.run import Run
+from hubel.results.training import EpochRow, Training
+
+__all__ = [
+    "Calibration",
+    "Choice",
+    "ClassCount",
+    "ClassScore",
+    "DuplicateGroup",
+    "EpochRow",
+    "Evaluation",
+    "Finding",
+    "Inspection",
+    "Metric",
+    "Mistake",
+    "ModelCard",
+    "Plan",
+    "Prediction",
+    "Provenance",
+    "ReliabilityBin",
+    "ResidualSummary",
+    "Run",
+    "Severity",
+    "Summary",
+    "Task",
+    "Training",
+    "UnknownRule",
+]

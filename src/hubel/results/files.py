@@ -1,0 +1,114 @@
+"""Reading and writing of JSON and other small files: typed, atomic, with one-sentence errors."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from hubel.errors import RunError
+
+Result = TypeVar("Result")
+
+
+@contextmanager
+def atomic(path: Path) -> Generator[Path]:
+    """Give a temporary path beside `path`; when the block ends well, sync it and move it there.
+
+    A reader sees the old file or the new file, never a part. Errors: RunError when the disk is
+    full or the folder cannot be written; the old file is intact then.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise RunError(
+            f"Could not write {path}: {error.strerror or error}; the file before it is intact. "
+            "Free some space or choose another folder with --out."
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` durable (POSIX only; elsewhere the rename itself must do)."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to `path` atomically."""
+    with atomic(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def to_json(result: Any, *, indent: int = 2) -> bytes:
+    """Return a result dataclass as JSON; NaN and infinities become null."""
+    data = msgspec.json.encode(result)
+    return msgspec.json.format(data, indent=indent) if indent else data
+
+
+def write_json(path: Path, result: Any) -> None:
+    """Write a result dataclass to `path` as JSON, atomically."""
+    write_bytes(path, to_json(result) + b"\n")
+
+
+def read_json(path: Path, kind: type[Result]) -> Result:
+    """Read a result dataclass from `path`, checking every type.
+
+    Errors: RunError that names the file and the first wrong place.
+    """
+    try:
+        return msgspec.convert(nulls_to_nan(msgspec.json.decode(path.read_bytes()), kind), kind)
+    except OSError as error:
+        raise RunError(f"Could not read {path}: {error.strerror or error}.") from error
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+        raise RunError(
+            f"{path} is damaged or was edited: {error}. Restore it, or run the stage again."
+        ) from error
+
+
+def nulls_to_nan(value: Any, kind: Any) -> Any:
+    """Return a JSON value with null replaced by NaN wherever `kind` wants a float."""
+    if kind is float:
+        return math.nan if value is None else value
+    info = msgspec.inspect.type_info(kind)
+    return _restore(value, info)
+
+
+def _restore(value: Any, info: msgspec.inspect.Type) -> Any:
+    """Walk a JSON value and its type together, turning null into NaN at floats."""
+    match info, value:
+        case msgspec.inspect.FloatType(), None:
+            return math.nan
+        case msgspec.inspect.DataclassType(fields=fields), dict():
+            types = {field.encode_name: field.type for field in fields}
+            return {
+                name: _restore(item, types[name]) if name in types else item
+                for name, item in value.items()
+            }
+        case msgspec.inspect.VarTupleType(item_type=item), list():
+            return [_restore(entry, item) for entry in value]
+        case msgspec.inspect.TupleType(item_types=items), list():
+            return [_restore(entry, item) for entry, item in zip(value, items, strict=False)]
+        case msgspec.inspect.DictType(value_type=item), dict():
+            return {name: _restore(entry, item) for name, entry in value.items()}
+        case msgspec.inspect.UnionType(types=types), _ if value is not None:
+            known = [kind for kind in types if not isinstance(kind, msgspec.inspect.NoneType)]
+            return _restore(value, known[0]) if len(known) == 1 else value
+        case _:
+            return value

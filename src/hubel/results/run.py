@@ -1,0 +1,116 @@
+"""The run folder: the only place where stages meet. JSON, TOML, CSV and safetensors only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hubel.errors import RunError, UsageError
+from hubel.results.evaluation import Evaluation
+from hubel.results.files import read_json
+from hubel.results.inspection import Inspection
+from hubel.results.model_card import ModelCard
+from hubel.results.plan import Plan
+from hubel.results.training import Training
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run folder. Opening it executes nothing that is in it."""
+
+    path: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))
+
+    @classmethod
+    def open(cls, path: str | Path) -> Run:
+        """Return the run at `path`; UsageError where there is none."""
+        run = cls(Path(path))
+        if not run.path.is_dir():
+            raise UsageError(f"There is no run folder {str(path)!r}; hubel train makes one.")
+        if not run.plan_file.is_file():
+            raise UsageError(
+                f"{str(path)!r} is not a run folder: it has no plan.json; hubel train makes one."
+            )
+        return run
+
+    @property
+    def options_file(self) -> Path:
+        """What the user set."""
+        return self.path / "options.toml"
+
+    @property
+    def plan_file(self) -> Path:
+        """Every choice with its reason."""
+        return self.path / "plan.json"
+
+    @property
+    def model_file(self) -> Path:
+        """The model card."""
+        return self.path / "model.json"
+
+    @property
+    def weights_file(self) -> Path:
+        """The weights that predict uses; written once, when training ends."""
+        return self.path / "model.safetensors"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints: last, previous, best."""
+        return self.path / "checkpoint"
+
+    @property
+    def log_file(self) -> Path:
+        """A row a pass."""
+        return self.path / "log.csv"
+
+    @property
+    def report_file(self) -> Path:
+        """The page about this run."""
+        return self.path / "report.html"
+
+    @property
+    def predictions_file(self) -> Path:
+        """A row a picture of the evaluated split."""
+        return self.path / "predictions.csv"
+
+    def stage_file(self, stage: str) -> Path:
+        """Return the JSON file of a stage: data, train, evaluate."""
+        return self.path / f"{stage}.json"
+
+    @property
+    def finished(self) -> bool:
+        """Whether training ended and the weights that predict uses stand there."""
+        return self.weights_file.is_file() and self.model_file.is_file()
+
+    def require_finished(self) -> None:
+        """Raise RunError unless training has ended."""
+        if not self.finished:
+            raise RunError(
+                f"{self.path} holds no finished network: its training did not end; "
+                f"go on with: hubel train --resume {self.path}"
+            )
+
+    def plan(self) -> Plan:
+        """Read the plan."""
+        return read_json(self.plan_file, Plan)
+
+    def card(self) -> ModelCard:
+        """Read the model card."""
+        return read_json(self.model_file, ModelCard)
+
+    def inspection(self) -> Inspection | None:
+        """Read what `data` found; None where it was not run."""
+        file = self.stage_file("data")
+        return read_json(file, Inspection) if file.is_file() else None
+
+    def training(self) -> Training | None:
+        """Read what training left; None where it has not ended."""
+        file = self.stage_file("train")
+        return read_json(file, Training) if file.is_file() else None
+
+    def evaluation(self) -> Evaluation | None:
+        """Read the last evaluation; None where there was none."""
+        file = self.stage_file("evaluate")
+        return read_json(file, Evaluation) if file.is_file() else None

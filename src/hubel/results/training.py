@@ -1,0 +1,49 @@
+"""What a training leaves: a row a pass, and the whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from hubel.results.evaluation import Metric
+from hubel.results.provenance import Provenance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochRow:
+    """One line of `log.csv`. A score is the accuracy (classes), mAP (labels) or R² (numbers)."""
+
+    epoch: int
+    """Passes over the training split that are done."""
+    step: int
+    lr: float
+    train_loss: float
+    train_score: float
+    """On the augmented pictures, while the weights were changing."""
+    val_loss: float
+    """NaN where there is no validation split."""
+    val_score: float
+    pictures_per_s: float
+    waiting_share: float
+    """Share of the time in which the network waited for pictures."""
+    seconds: float
+    """Since the start, interruptions left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """`train.json`."""
+
+    model: str
+    params: int
+    epochs: int
+    steps: int
+    seconds: float
+    best_epoch: int
+    best_val_score: float
+    score_name: Literal["accuracy", "map", "r2"]
+    ended: Literal["finished", "early-stopping", "interrupted"]
+    rows: tuple[EpochRow, ...]
+    test: dict[str, Metric]
+    """Empty where there is no test split."""
+    provenance: Provenance

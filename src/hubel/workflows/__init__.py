@@ -1,0 +1,1 @@
+"""One file a verb: joins stages into what a user asked for."""
