@@ -1,7 +1,5 @@
 """What a user may set about the way from a picture to a tensor; shared by `data` and `train`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 
