@@ -1,0 +1,123 @@
+"""Checkpoints: all state of a training in one safetensors file, written atomically.
+
+One file holds everything, so that no two parts of a state can ever disagree. The header carries
+the plain values as JSON and a SHA-256 over values and tensors; a file that was cut off, or changed,
+is told from a good one. Before a new `last` is moved into place, the old one becomes `previous`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from hubel.errors import RunError
+from hubel.results.files import atomic
+
+LAST: Final = "last.safetensors"
+PREVIOUS: Final = "previous.safetensors"
+BEST: Final = "best.safetensors"
+_FORMAT: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Tensors and plain values of a training at one step."""
+
+    tensors: Mapping[str, Tensor]
+    values: Mapping[str, Any]
+    """JSON values."""
+
+    def part(self, prefix: str) -> dict[str, Tensor]:
+        """Return the tensors whose name begins with `prefix` and a dot, without them."""
+        start = f"{prefix}."
+        return {
+            name.removeprefix(start): tensor
+            for name, tensor in self.tensors.items()
+            if name.startswith(start)
+        }
+
+
+def digest_of(tensors: Mapping[str, Tensor], values: str = "") -> str:
+    """Return SHA-256 over names, types, shapes and bytes of `tensors`, and over `values`."""
+    sha = hashlib.sha256(values.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        sha.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}".encode())
+        sha.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return sha.hexdigest()
+
+
+def save(path: Path, checkpoint: Checkpoint, *, keep: Path | None = None) -> None:
+    """Write `checkpoint` to `path` atomically; the file that stood there moves to `keep`.
+
+    Errors: RunError where the disk is full or the folder cannot be written; what stood there is
+    intact then.
+    """
+    tensors = {
+        name: tensor.detach().cpu().contiguous().clone()
+        for name, tensor in checkpoint.tensors.items()
+    }
+    values = json.dumps(checkpoint.values)
+    header = {"format": str(_FORMAT), "values": values, "sha256": digest_of(tensors, values)}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"Could not make {path.parent}: {error.strerror}.") from error
+    with atomic(path) as temporary:
+        try:
+            save_file(tensors, temporary, metadata=header)
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
+        if keep is not None and path.exists():
+            path.replace(keep)
+
+
+def load(path: Path) -> Checkpoint:
+    """Read and verify a checkpoint.
+
+    Errors: RunError where it is missing, cut off or changed.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            header: dict[str, str] = file.metadata() or {}
+            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"{path} cannot be read as a checkpoint: {error}.") from error
+    values = header.get("values", "")
+    if header.get("format") != str(_FORMAT) or header.get("sha256") != digest_of(tensors, values):
+        raise RunError(f"{path} is damaged: its digest does not fit its content.")
+    return Checkpoint(tensors, json.loads(values))
+
+
+def load_newest(folder: Path) -> tuple[Checkpoint, str]:
+    """Return the newest good checkpoint of a run, and a sentence where it is not the last.
+
+    Errors: RunError where neither `last` nor `previous` is good.
+    """
+    problems: list[str] = []
+    for name in (LAST, PREVIOUS):
+        path = folder / name
+        if not path.exists():
+            continue
+        try:
+            checkpoint = load(path)
+        except RunError as error:
+            problems.append(str(error))
+            continue
+        if problems:
+            return checkpoint, f"{problems[0]} The checkpoint before it is used: {path}."
+        return checkpoint, ""
+    if problems:
+        raise RunError(
+            f"No checkpoint of this run is good: {' '.join(problems)} Train again from the start."
+        )
+    raise RunError(f"{folder} holds no checkpoint: train again from the start.")

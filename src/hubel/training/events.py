@@ -1,0 +1,61 @@
+"""What a training tells those who watch it: progress bars, logs, the doctor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from hubel.results import EpochRow
+from hubel.training.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phases:
+    """Times of the four parts of an iteration, in milliseconds."""
+
+    load_ms: float
+    forward_ms: float
+    loss_ms: float
+    backward_ms: float
+    update_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StepEvent:
+    """One update of the weights."""
+
+    step: int
+    """From 1."""
+    pass_number: int
+    """From 1."""
+    lr: float
+    loss: float
+    pictures: int
+    inputs: Tensor
+    outputs: Tensor
+    module: nn.Module
+    phases: Phases
+
+
+class Observer:
+    """Watches a training without changing it; override what is of interest."""
+
+    def started(self, settings: Settings, step: int) -> None:
+        """Training begins, or goes on, after `step` updates."""
+
+    def stepped(self, event: StepEvent) -> None:
+        """One update is done."""
+
+    def passed(self, row: EpochRow) -> None:
+        """One pass over the training split is done and its validation measured."""
+
+    def saved(self, path: Path) -> None:
+        """A checkpoint was written."""
+
+    def said(self, sentence: str) -> None:
+        """Something that a person should read, in one sentence."""
+
+    def ended(self) -> None:
+        """Training is over, well or not."""

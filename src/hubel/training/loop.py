@@ -1,0 +1,339 @@
+"""The training loop: forward, loss, backward, update; validation a pass; exact resume.
+
+Every random choice is either a function of (seed, pass, picture), or drawn from torch's generator,
+whose state stands in each checkpoint. So a run that was killed and resumed gives the same bits as
+one that never was: weights, optimizer, schedule, average, position and random state all stand in
+one file, written at the end of a pass, at an interrupt, and every so often between.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from typing import Any, Final, Literal
+
+import torch
+from torch import Tensor, nn
+
+from hubel.data.batching import Batch, BatchLoader
+from hubel.errors import TrainingError
+from hubel.results import EpochRow, Run
+from hubel.training.averaging import WeightAverage
+from hubel.training.checkpoint import BEST, LAST, PREVIOUS, Checkpoint, save
+from hubel.training.events import Observer, Phases, StepEvent
+from hubel.training.settings import Settings
+from hubel.training.updating import Updater
+
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+Score = Callable[[nn.Module], tuple[float, float]]
+"""Measures a network on the validation split: (loss, score)."""
+Ending = Literal["finished", "early-stopping", "interrupted"]
+_COLUMNS: Final = tuple(EpochRow.__dataclass_fields__)
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where a training stands; all of it is in each checkpoint."""
+
+    step: int = 0
+    """Updates that are done."""
+    seconds: float = 0.0
+    rows: list[EpochRow] = field(default_factory=list)
+    best_score: float = -math.inf
+    best_epoch: int = 0
+    loss_sum: float = 0.0
+    """Of the pass under way, over its pictures; likewise the three below."""
+    hits: int = 0
+    pictures: int = 0
+    waited_s: float = 0.0
+    pass_seconds: float = 0.0
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training was asked to stop, and its state is saved."""
+
+
+class Trainer:
+    """Trains one network; everything it needs is handed to it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        module: nn.Module,
+        loader: BatchLoader,
+        loss: LossFunction,
+        run: Run,
+        *,
+        validate: Score | None,
+        constants: Mapping[str, Tensor],
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        self.settings = settings
+        self.module = module
+        self.loader = loader
+        self.loss = loss
+        self.run_folder = run
+        self.validate = validate
+        self.constants = constants
+        """Tensors that training does not change (whitening matrices), kept in each checkpoint."""
+        self.observers = observers
+        self.updater = Updater(settings, module)
+        self.average = WeightAverage(module, settings.ema) if settings.ema else None
+        self.progress = Progress()
+        self.stop_asked = False
+        self._saved_at = time.perf_counter()
+
+    def train(self) -> Ending:
+        """Train from where the state stands to the end of the plan.
+
+        Errors: Interrupted where `stop_asked` was set (the state is saved then); TrainingError
+        where the loss is not finite; PictureError where a picture can no longer be read.
+        """
+        self._tell(lambda observer: observer.started(self.settings, self.progress.step))
+        try:
+            return self._passes()
+        finally:
+            self._tell(lambda observer: observer.ended())
+
+    def rehearse(self, seconds: float, least: int = 6) -> float:
+        """Return the mean time of a step, loading included, in seconds, by training for a while.
+
+        Changes the weights and the random state and saves nothing: use it on a trainer of its own,
+        with a copy of the network. The first two steps warm up and are not counted.
+        """
+        times: list[float] = []
+        began = time.perf_counter()
+        self.module.train()
+        while len(times) < least or time.perf_counter() - began < seconds:
+            batches = self.loader.epoch(0)
+            self.progress.step = 0
+            for _ in range(self.settings.steps_per_pass):
+                started = time.perf_counter()
+                self._update(batches, 0)
+                self.progress.step += 1
+                now = time.perf_counter()
+                times.append(now - started)
+                if len(times) >= least and now - began >= seconds:
+                    break
+            batches.close()
+        return sum(times[2:]) / len(times[2:])
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The network whose weights are validated and kept: the average where there is one."""
+        return self.average.module if self.average else self.module
+
+    def _passes(self) -> Ending:
+        settings, progress = self.settings, self.progress
+        while progress.step < settings.steps:
+            self._one_pass()
+            row = self._close_pass()
+            self._stop_if_asked()
+            if self._out_of_patience(row):
+                return "early-stopping"
+        return "finished"
+
+    def _one_pass(self) -> None:
+        """Go on with the pass under way until it, or the plan, ends."""
+        settings, progress = self.settings, self.progress
+        done = progress.step // settings.steps_per_pass
+        in_pass = progress.step % settings.steps_per_pass
+        goal = min((done + 1) * settings.steps_per_pass, settings.steps)
+        self.module.train()
+        batches = self.loader.epoch(done, in_pass * settings.accumulate)
+        started = time.perf_counter()
+        try:
+            while progress.step < goal:
+                event = self._update(batches, done)
+                progress.step += 1
+                now = time.perf_counter()
+                progress.seconds += now - started
+                progress.pass_seconds += now - started
+                started = now
+                self._after_step(event, more=progress.step < goal)
+        finally:
+            batches.close()
+
+    def _after_step(self, event: StepEvent, *, more: bool) -> None:
+        self._tell(lambda observer: observer.stepped(event))
+        if not more:
+            # The pass is closed first, so that a resumed run need not close it.
+            return
+        if self.stop_asked or (
+            time.perf_counter() - self._saved_at >= self.settings.checkpoint_every_s
+        ):
+            self.save_checkpoint()
+        self._stop_if_asked()
+
+    def _stop_if_asked(self) -> None:
+        if self.stop_asked:
+            raise Interrupted
+
+    def _update(self, batches: Generator[Batch], pass_index: int) -> StepEvent:
+        """Add up the gradients of `accumulate` batches, then change the weights once."""
+        progress = self.progress
+        pictures = self._pictures_of_step()
+        times = [0.0, 0.0, 0.0, 0.0]
+        total = 0.0
+        for batch in islice(batches, self._batches_of_step()):
+            t0 = time.perf_counter()
+            outputs = self._forward(batch.inputs)
+            t1 = time.perf_counter()
+            value = self.loss(outputs, batch.targets).sum() / pictures
+            t2 = time.perf_counter()
+            value.backward()
+            t3 = time.perf_counter()
+            spent = (batch.waited_s, t1 - t0, t2 - t1, t3 - t2)
+            times = [time + more for time, more in zip(times, spent, strict=True)]
+            total += float(value.detach())
+            self._refuse_non_finite(total, batch)
+            progress.hits += self._hits(outputs, batch.targets)
+        t4 = time.perf_counter()
+        lr = self.updater.update(progress.step)
+        if self.average:
+            self.average.update(self.module, progress.step + 1)
+        progress.loss_sum += total * pictures
+        progress.pictures += pictures
+        progress.waited_s += times[0]
+        load_ms, forward_ms, loss_ms, backward_ms = (seconds * 1e3 for seconds in times)
+        return StepEvent(
+            step=progress.step + 1,
+            pass_number=pass_index + 1,
+            lr=lr,
+            loss=total,
+            pictures=pictures,
+            inputs=batch.inputs,
+            outputs=outputs.detach(),
+            module=self.module,
+            phases=Phases(
+                load_ms=load_ms,
+                forward_ms=forward_ms,
+                loss_ms=loss_ms,
+                backward_ms=backward_ms,
+                update_ms=(time.perf_counter() - t4) * 1e3,
+            ),
+        )
+
+    def _batches_of_step(self) -> int:
+        """Return how many batches the step under way adds up: fewer at the end of a pass."""
+        first = self.progress.step % self.settings.steps_per_pass * self.settings.accumulate
+        return min(self.settings.accumulate, len(self.loader) - first)
+
+    def _pictures_of_step(self) -> int:
+        """Return how many pictures the step under way sees."""
+        first = self.progress.step % self.settings.steps_per_pass * self.settings.accumulate
+        last = first + self._batches_of_step()
+        seen = min(last * self.settings.batch, len(self.loader.positions))
+        return seen - first * self.settings.batch
+
+    def _forward(self, inputs: Tensor) -> Tensor:
+        if self.settings.precision == "bfloat16":
+            with torch.autocast(inputs.device.type, dtype=torch.bfloat16):
+                outputs: Tensor = self.module(inputs)
+            return outputs.float()
+        return self.module(inputs)
+
+    def _hits(self, outputs: Tensor, targets: Tensor) -> int:
+        """Return how many pictures are right; 0 where the task has no classes."""
+        if self.settings.task != "classification":
+            return 0
+        truth = targets.argmax(1) if targets.ndim == 2 else targets
+        return int((outputs.detach().argmax(1) == truth).sum())
+
+    def _refuse_non_finite(self, loss: float, batch: Batch) -> None:
+        if math.isfinite(loss):
+            return
+        keys = [self.loader.source.index.keys[position] for position in batch.positions[:5]]
+        raise TrainingError(
+            f"The loss became {loss} at step {self.progress.step + 1}, in a batch that begins with "
+            f"{', '.join(keys)}; the last checkpoint is intact. Try a lower --lr, --clip 1, or "
+            f"hubel data on the source."
+        )
+
+    def _close_pass(self) -> EpochRow:
+        """Validate, log, remember the best, and write a checkpoint."""
+        progress, settings = self.progress, self.settings
+        started = time.perf_counter()
+        val_loss, val_score = math.nan, math.nan
+        if self.validate is not None:
+            val_loss, val_score = self.validate(self.evaluated)
+            if self.updater.plateau is not None:
+                self.updater.plateau.update(val_loss)
+        progress.seconds += time.perf_counter() - started
+        epoch = -(-progress.step // settings.steps_per_pass)
+        classified = settings.task == "classification"
+        row = EpochRow(
+            epoch=epoch,
+            step=progress.step,
+            lr=self.updater.rate(progress.step - 1),
+            train_loss=progress.loss_sum / progress.pictures,
+            train_score=progress.hits / progress.pictures if classified else math.nan,
+            val_loss=val_loss,
+            val_score=val_score,
+            pictures_per_s=progress.pictures / progress.pass_seconds,
+            waiting_share=progress.waited_s / progress.pass_seconds,
+            seconds=progress.seconds,
+        )
+        progress.rows.append(row)
+        progress.loss_sum, progress.hits, progress.pictures = 0.0, 0, 0
+        progress.waited_s, progress.pass_seconds = 0.0, 0.0
+        # On a tie the later weights are kept: they have seen more.
+        if math.isnan(val_score) or val_score >= progress.best_score:
+            progress.best_score = -math.inf if math.isnan(val_score) else val_score
+            progress.best_epoch = epoch
+            self._save_best()
+        self.save_checkpoint()
+        self._tell(lambda observer: observer.passed(row))
+        return row
+
+    def _out_of_patience(self, row: EpochRow) -> bool:
+        patience = self.settings.patience
+        return bool(patience) and row.epoch - self.progress.best_epoch >= patience
+
+    def _save_best(self) -> None:
+        tensors = {f"model.{name}": t for name, t in self.evaluated.state_dict().items()}
+        checkpoint = Checkpoint(tensors | self._constants(), {"epoch": self.progress.best_epoch})
+        save(self.run_folder.checkpoints / BEST, checkpoint)
+
+    def _constants(self) -> dict[str, Tensor]:
+        return {f"preprocessing.{name}": tensor for name, tensor in self.constants.items()}
+
+    def save_checkpoint(self) -> None:
+        """Write all state to the run folder; the checkpoint before it stays as `previous`."""
+        path = self.run_folder.checkpoints / LAST
+        save(path, self._state(), keep=self.run_folder.checkpoints / PREVIOUS)
+        self._saved_at = time.perf_counter()
+        self._tell(lambda observer: observer.saved(path))
+
+    def _state(self) -> Checkpoint:
+        tensors = {f"model.{name}": t for name, t in self.module.state_dict().items()}
+        if self.average:
+            averaged = self.average.module.state_dict()
+            tensors |= {f"ema.{name}": tensor for name, tensor in averaged.items()}
+        updater_tensors, updater_values = self.updater.state()
+        tensors |= {f"optimizer.{name}": tensor for name, tensor in updater_tensors.items()}
+        tensors["rng.torch"] = torch.get_rng_state()
+        values: dict[str, Any] = {
+            **{name: getattr(self.progress, name) for name in Progress.__dataclass_fields__},
+            "rows": [[asdict(row)[name] for name in _COLUMNS] for row in self.progress.rows],
+            "updater": updater_values,
+        }
+        return Checkpoint(tensors | self._constants(), values)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go back to the state of a checkpoint, random state included."""
+        self.module.load_state_dict(checkpoint.part("model"))
+        if self.average:
+            self.average.load(checkpoint.part("ema"))
+        self.updater.restore(checkpoint.part("optimizer"), checkpoint.values["updater"])
+        torch.set_rng_state(checkpoint.tensors["rng.torch"])
+        values = {name: checkpoint.values[name] for name in Progress.__dataclass_fields__}
+        rows = [EpochRow(**dict(zip(_COLUMNS, row, strict=True))) for row in values.pop("rows")]
+        self.progress = Progress(rows=rows, **values)
+
+    def _tell(self, call: Callable[[Observer], None]) -> None:
+        for observer in self.observers:
+            call(observer)

@@ -1,0 +1,89 @@
+"""The update of the weights: learning rate, L1, clipping, optimizer, and all their state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hubel.training.optimizers import build_optimizer
+from hubel.training.schedules import Plateau, Schedule
+from hubel.training.settings import Settings
+
+
+class Updater:
+    """Changes the weights once a step, as the settings say."""
+
+    def __init__(self, settings: Settings, module: nn.Module) -> None:
+        self.settings = settings
+        self.parameters = [weight for weight in module.parameters() if weight.requires_grad]
+        self.optimizer = build_optimizer(
+            settings.optimizer,
+            module,
+            lr=settings.lr,
+            momentum=settings.momentum,
+            weight_decay=settings.weight_decay,
+        )
+        self.schedule = Schedule(
+            name=settings.schedule,
+            peak=settings.lr,
+            steps=settings.steps,
+            steps_per_epoch=settings.steps_per_pass,
+            warmup_share=settings.warmup,
+        )
+        self.plateau = Plateau() if settings.schedule == "plateau" else None
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate of the update after `step` updates."""
+        factor = self.plateau.factor if self.plateau else 1.0
+        return self.schedule.at(step) * factor
+
+    def update(self, step: int) -> float:
+        """Take the gradients into the weights, clear them, and return the learning rate used."""
+        lr = self.rate(step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        if self.settings.l1:
+            self._add_l1()
+        if self.settings.clip:
+            nn.utils.clip_grad_norm_(self.parameters, self.settings.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return lr
+
+    @torch.no_grad()
+    def _add_l1(self) -> None:
+        """Add the gradient of  l1 · Σ|w|,  which is  l1 · sign(w),  to the gradient of w."""
+        for weight in self.parameters:
+            if weight.grad is not None and weight.ndim > 1:
+                weight.grad.add_(weight.sign(), alpha=self.settings.l1)
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return the state as named tensors and JSON values.
+
+        A tensor is named `index.name`, by its weight's number in the optimizer.
+        """
+        tensors: dict[str, Tensor] = {}
+        numbers: dict[str, Any] = {}
+        state: dict[int, dict[str, Any]] = self.optimizer.state_dict()["state"]
+        for index, entries in state.items():
+            for name, entry in entries.items():
+                if isinstance(entry, Tensor):
+                    tensors[f"{index}.{name}"] = entry
+                elif entry is not None:
+                    numbers[f"{index}.{name}"] = entry
+        values = {"numbers": numbers, "plateau": self.plateau.state() if self.plateau else None}
+        return tensors, values
+
+    def restore(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+        """Go back to a state that `state` returned."""
+        state: dict[int, dict[str, Any]] = {}
+        for name, entry in [*tensors.items(), *values["numbers"].items()]:
+            index, _, key = name.partition(".")
+            state.setdefault(int(index), {})[key] = entry
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        if self.plateau is not None:
+            self.plateau.restore(values["plateau"])
