@@ -1,7 +1,5 @@
 """`hubel train`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 
@@ -25,5 +23,41 @@ def train(
     config
         TOML file of options; flags win over it.
     """
-    print(source, options)
+    del config  # Read before parsing, see hubel.cli.main.
+    from hubel.cli.console import console, print_json
+    from hubel.cli.progress import TerminalWatcher
+    from hubel.cli.tables import metrics_table
+    from hubel.training.duration import spoken
+    from hubel.training.loop import Interrupted
+    from hubel.workflows.train import train as run_training
+
+    settings = options or TrainOptions()
+    out = console(json=settings.json)
+    watcher = TerminalWatcher(out, verbose=settings.verbose == "steps")
+    try:
+        run = run_training(source, options=settings, watcher=watcher)
+    except Interrupted as interrupted:
+        out.print(f"Stopped, and saved. Go on with: hubel train --resume {interrupted.run}")
+        return 130
+    training, evaluation = run.training(), run.evaluation()
+    assert training is not None
+    out.print(f"Trained in {spoken(training.seconds)}.")
+    if evaluation is not None:
+        out.print(metrics_table(evaluation))
+    out.print(f"Report: {run.report_file}")
+    if settings.json:
+        print_json(
+            {
+                "run": str(run.path),
+                "model": training.model,
+                "params": training.params,
+                "epochs": training.epochs,
+                "seconds": training.seconds,
+                "best_epoch": training.best_epoch,
+                "best_val_score": training.best_val_score,
+                "score_name": training.score_name,
+                "ended": training.ended,
+                "test": training.test,
+            }
+        )
     return 0

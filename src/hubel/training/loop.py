@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
+from pathlib import Path
 from typing import Any, Final, Literal
 
 import torch
@@ -53,7 +54,11 @@ class Progress:
 
 
 class Interrupted(KeyboardInterrupt):
-    """Training was asked to stop, and its state is saved."""
+    """Training was asked to stop, and its state is saved in `run`."""
+
+    def __init__(self, run: Path) -> None:
+        super().__init__(f"stopped; go on with: hubel train --resume {run}")
+        self.run = run
 
 
 class Trainer:
@@ -170,7 +175,7 @@ class Trainer:
 
     def _stop_if_asked(self) -> None:
         if self.stop_asked:
-            raise Interrupted
+            raise Interrupted(self.run_folder.path)
 
     def _update(self, batches: Generator[Batch], pass_index: int) -> StepEvent:
         """Add up the gradients of `accumulate` batches, then change the weights once."""

@@ -1,0 +1,156 @@
+"""Results as tables on the terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from rich.table import Table
+from rich.text import Text
+
+from hubel.results import ClassScore, Evaluation, Finding, Inspection, Metric, Plan, Prediction
+
+_COLOURS: Final = {"error": "bold red", "warning": "yellow", "note": "cyan"}
+_SHARES: Final = ("accuracy", "top5", "map", "micro_f1", "macro_f1", "exact_match")
+_NAMES: Final = {
+    "map": "mAP",
+    "top5": "top-5 accuracy",
+    "ece": "expected calibration error",
+    "micro_f1": "micro F1",
+    "macro_f1": "macro F1",
+    "exact_match": "exact match",
+    "mae": "mean absolute error",
+    "rmse": "root mean square error",
+    "r2": "R²",
+}
+
+
+def plain_table(*columns: str) -> Table:
+    """Return an empty table in the house's style."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in columns:
+        table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left")
+    return table
+
+
+def findings_table(findings: Sequence[Finding], most: int = 100) -> Table:
+    """Return findings, the gravest first, at most `most`."""
+    order = {"error": 0, "warning": 1, "note": 2}
+    ranked = sorted(findings, key=lambda finding: order[finding.severity])
+    table = plain_table("severity", "finding", "evidence", "what to try")
+    for finding in ranked[:most]:
+        table.add_row(
+            Text(finding.severity, _COLOURS[finding.severity]),
+            Text(finding.what),
+            Text(finding.evidence),
+            Text(finding.remedy),
+        )
+    if len(ranked) > most:
+        table.add_row("", f"and {len(ranked) - most} more: hubel data shows all", "", "")
+    return table
+
+
+def settings_table(plan: Plan) -> Table:
+    """Return what was chosen, by whom and why, but for what nobody asks about."""
+    table = plain_table("setting", "value", "chosen by", "why")
+    for choice in plan.choices:
+        if choice.chosen_by != "default":
+            table.add_row(
+                choice.name.replace("_", " "),
+                Text(str(choice.value)),
+                choice.chosen_by,
+                Text(choice.reason),
+            )
+    return table
+
+
+def inspection_tables(inspection: Inspection) -> list[Table]:
+    """Return what is in a source, its classes, and what is wrong with it."""
+    facts = plain_table("", "")
+    for name, value in (
+        ("pictures", f"{inspection.pictures:,}"),
+        ("cannot be decoded", f"{len(inspection.undecodable):,}"),
+        ("task", inspection.task),
+        (
+            "width",
+            _range(inspection.widths.least, inspection.widths.median, inspection.widths.greatest),
+        ),
+        (
+            "height",
+            _range(
+                inspection.heights.least, inspection.heights.median, inspection.heights.greatest
+            ),
+        ),
+        ("channels", _counts(inspection.channels)),
+        ("bits", _counts(inspection.bit_depths)),
+        ("formats", _counts(inspection.formats)),
+        ("splits", f"{_counts(inspection.splits)}  (made by {inspection.splits_made_by})"),
+    ):
+        facts.add_row(f"[dim]{name}[/]", Text(value))
+    classes = plain_table("class", ">total", ">train", ">val", ">test")
+    for count in inspection.classes:
+        classes.add_row(
+            Text(count.name),
+            *(f"{number:,}" for number in (count.total, count.train, count.val, count.test)),
+        )
+    tables = [facts]
+    if inspection.classes:
+        tables.append(classes)
+    if inspection.findings:
+        tables.append(findings_table(inspection.findings))
+    return tables
+
+
+def _range(least: float, median: float, greatest: float) -> str:
+    if least == greatest:
+        return f"{least:g} pixels"
+    return f"{least:g} to {greatest:g} pixels, median {median:g}"
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name}: {count:,}" for name, count in counts.items())
+
+
+def metric_text(name: str, metric: Metric) -> str:
+    """Return a metric with its 95% interval, as a share in percent or as a plain number."""
+    if math.isnan(metric.value):
+        return "not defined here"
+    if name in _SHARES:
+        return f"{metric.value:.2%}  (95% interval {metric.low:.2%} to {metric.high:.2%})"
+    return f"{metric.value:.4g}  (95% interval {metric.low:.4g} to {metric.high:.4g})"
+
+
+def metrics_table(evaluation: Evaluation) -> Table:
+    """Return the metrics of an evaluation with their intervals."""
+    table = plain_table("", "")
+    for name, metric in evaluation.test.items():
+        table.add_row(f"{evaluation.split} {_NAMES.get(name, name)}", metric_text(name, metric))
+    return table
+
+
+def classes_table(scores: Sequence[ClassScore], most: int = 40) -> Table:
+    """Return precision, recall, F1 and support a class, the lowest F1 first where too many."""
+    table = plain_table("class", ">precision", ">recall", ">F1", ">support")
+    shown = scores if len(scores) <= most else sorted(scores, key=lambda score: score.f1)[:most]
+    for score in shown:
+        table.add_row(
+            Text(score.name),
+            *(f"{share:.1%}" for share in (score.precision, score.recall, score.f1)),
+            f"{score.support:,}",
+        )
+    if len(scores) > most:
+        table.add_row(f"and {len(scores) - most} more with a higher F1", "", "", "", "")
+    return table
+
+
+def prediction_row(prediction: Prediction) -> tuple[Text, Text, Text, Text]:
+    """Return one row of the table of predictions."""
+    if prediction.error:
+        return Text(prediction.path), Text("no answer", "red"), Text(""), Text(prediction.error)
+    share = "" if math.isnan(prediction.probability) else f"{prediction.probability:.1%}"
+    label = Text("unknown", "yellow") if prediction.unknown else Text(prediction.label)
+    others = ", ".join(
+        f"{name} {value:.1%}" if share else f"{name} {value:.4g}" for name, value in prediction.top
+    )
+    return Text(prediction.path), label, Text(share), Text(others, "dim")

@@ -1,0 +1,53 @@
+"""Where a run goes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+from hubel.errors import RunError, UsageError
+
+RUNS: Final = Path("runs")
+
+
+def new_run_folder(out: Path | None, *words: str) -> Path:
+    """Make and return the folder of a new run: `out`, or runs/WORDS-NUMBER with the next number.
+
+    Errors: UsageError where `out` holds something already; RunError where it cannot be made.
+    """
+    try:
+        if out is not None:
+            if out.exists() and (not out.is_dir() or any(out.iterdir())):
+                raise UsageError(
+                    f"--out {out} exists and is not an empty folder; choose another one, or go on "
+                    f"with the run in it: hubel train --resume {out}"
+                )
+            out.mkdir(parents=True, exist_ok=True)
+            return out
+        return _next_numbered("-".join(_slug(word) for word in words))
+    except OSError as error:
+        where = out or RUNS
+        raise RunError(
+            f"Could not make the folder {where}: {error.strerror}; choose another with --out."
+        ) from error
+
+
+def _next_numbered(name: str) -> Path:
+    RUNS.mkdir(exist_ok=True)
+    number = 1
+    while True:
+        folder = RUNS / f"{name}-{number}"
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            number += 1
+            continue
+        return folder
+
+
+def _slug(word: str) -> str:
+    """Return a word that is safe in a file name: the last part of a path, without its suffix."""
+    last = word.replace(":", "/").rstrip("/").rpartition("/")[2]
+    stem = last.partition(".")[0] or last
+    return re.sub(r"[^\w-]+", "-", stem).strip("-").lower() or "run"
