@@ -56,6 +56,11 @@ class Run:
         return self.path / "model.safetensors"
 
     @property
+    def code_file(self) -> Path:
+        """A copy, as text, of the Python file that made the network; absent for known networks."""
+        return self.path / "model.py.txt"
+
+    @property
     def checkpoints(self) -> Path:
         """Folder of the checkpoints: last, previous, best."""
         return self.path / "checkpoint"

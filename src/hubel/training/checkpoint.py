@@ -81,6 +81,15 @@ def save(path: Path, checkpoint: Checkpoint, *, keep: Path | None = None) -> Non
             path.replace(keep)
 
 
+def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors alone to `path`, atomically: the same tensors give the same bytes."""
+    with atomic(path) as temporary:
+        try:
+            save_file(dict(tensors), temporary)
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
+
+
 def load(path: Path) -> Checkpoint:
     """Read and verify a checkpoint.
 

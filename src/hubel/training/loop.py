@@ -126,6 +126,10 @@ class Trainer:
             batches.close()
         return sum(times[2:]) / len(times[2:])
 
+    def ask_to_stop(self) -> None:
+        """Stop after the step under way, with the state saved."""
+        self.stop_asked = True
+
     @property
     def evaluated(self) -> nn.Module:
         """The network whose weights are validated and kept: the average where there is one."""

@@ -1,10 +1,9 @@
-"""The settings of one training: a typed view of the run's plan."""
+"""The settings of one training: a draft while they are chosen, then a frozen plan."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -17,6 +16,9 @@ from hubel.options.train import (
     ScheduleName,
 )
 from hubel.results import Choice, Plan, Task
+
+ChosenBy = Literal["user", "recipe", "hubel", "default"]
+UNSET: Final = "not set; this is the default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,8 @@ class Settings:
     l1: float
     schedule: ScheduleName
     warmup: float
+    epochs: int
+    """Passes over the training split, the last perhaps not whole."""
     steps: int
     """Updates of the whole training."""
     steps_per_pass: int
@@ -59,10 +63,28 @@ class Settings:
     threads: int
     checkpoint_every_s: float
 
-    @property
-    def passes(self) -> int:
-        """Passes over the training split, the last perhaps not whole."""
-        return -(-self.steps // self.steps_per_pass)
+
+@dataclass(slots=True)
+class Draft:
+    """Settings as they are chosen one by one, each with who chose it and why."""
+
+    choices: dict[str, Choice]
+
+    def choose(self, name: str, value: Any, chosen_by: ChosenBy, reason: str) -> None:
+        """Set `name`; a setting is chosen once, or replaced with a new reason."""
+        self.choices[name] = Choice(name=name, value=value, chosen_by=chosen_by, reason=reason)
+
+    def __getitem__(self, name: str) -> Any:
+        """Return the value chosen for `name`."""
+        return self.choices[name].value
+
+    def freeze(self) -> tuple[Settings, Plan]:
+        """Return the settings and the plan that records them, in the order of `Settings`.
+
+        Errors: KeyError where a setting was not chosen.
+        """
+        plan = Plan(choices=tuple(self.choices[field.name] for field in fields(Settings)))
+        return settings_of(plan), plan
 
 
 def settings_of(plan: Plan) -> Settings:
@@ -72,21 +94,3 @@ def settings_of(plan: Plan) -> Settings:
         return msgspec.convert(values, Settings)
     except msgspec.ValidationError as error:
         raise RunError(f"plan.json is damaged or was edited: {error}.") from error
-
-
-def plan_of(settings: Settings, explained: Sequence[tuple[str, str, str]]) -> Plan:
-    """Return the plan of `settings`; `explained` holds (name, chosen by, reason) a setting.
-
-    Errors: ValueError where a setting is not explained: a plan without its reasons is no plan.
-    """
-    reasons = {name: (chosen_by, reason) for name, chosen_by, reason in explained}
-    values = asdict(settings)
-    missing = values.keys() - reasons.keys()
-    if missing:
-        raise ValueError(f"settings without a reason: {', '.join(sorted(missing))}")
-    return Plan(
-        choices=tuple(
-            Choice(name=name, value=value, chosen_by=reasons[name][0], reason=reasons[name][1])
-            for name, value in values.items()
-        )
-    )

@@ -1,0 +1,175 @@
+"""Every setting of a training: what the user set, else what the recipe or hubel chooses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from hubel.errors import UsageError
+from hubel.options import TrainOptions
+from hubel.results import Plan, Task
+from hubel.training.duration import parse_duration
+from hubel.training.hardware import available_threads
+from hubel.training.losses import DEFAULT_LOSS
+from hubel.training.recipes import resolve
+from hubel.training.settings import UNSET, ChosenBy, Draft, Settings, settings_of
+
+_FROM_RECIPE: Final = (
+    "batch",
+    "optimizer",
+    "lr",
+    "momentum",
+    "weight_decay",
+    "schedule",
+    "warmup",
+    "label_smoothing",
+    "ema",
+    "clip",
+    "epochs",
+)
+_PLAIN: Final = ("focal_gamma", "balance", "l1", "accumulate", "augment", "seed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known before the settings are chosen."""
+
+    source: str
+    task: Task
+    outputs: int
+    channels: int
+    size: int
+    size_reason: str
+    train_pictures: int
+
+
+def draft_settings(options: TrainOptions, facts: Facts) -> Draft:
+    """Choose all settings but those that must be measured: arithmetic and number of steps."""
+    draft = Draft({})
+    recipe = resolve(
+        options.recipe,
+        pictures=facts.train_pictures,
+        size=facts.size,
+        task=facts.task,
+        model=options.model,
+        optimizer=options.optimizer,
+        batch=options.batch,
+    )
+    for name in _FROM_RECIPE:
+        mine = getattr(options, name)
+        if mine is not None:
+            draft.choose(name, mine, "user", "set by you")
+        else:
+            value, reason = recipe[name]
+            draft.choose(name, value, "recipe", reason)
+    for name in _PLAIN:
+        _take(draft, name, getattr(options, name), TrainOptions.__dataclass_fields__[name].default)
+    _choose_network(draft, options, facts, recipe)
+    loss_reason = f"usual for {facts.task}"
+    _own(draft, "loss", options.loss, DEFAULT_LOSS.get(facts.task), loss_reason)
+    _own(draft, "patience", options.patience, 0, "the schedule ends the training", "default")
+    _own(draft, "threads", options.threads, available_threads(), "processors of this machine")
+    every = parse_duration(options.checkpoint_every, "--checkpoint-every")
+    _take(draft, "checkpoint_every_s", every, 60.0)
+    _fit_batch(draft, facts)
+    return draft
+
+
+def _choose_network(
+    draft: Draft, options: TrainOptions, facts: Facts, recipe: dict[str, tuple[Any, str]]
+) -> None:
+    draft.choose("source", facts.source, "user", "set by you")
+    _take(draft, "model", options.model, "hubelnet")
+    dropout, reason = recipe["dropout"]
+    if options.dropout is not None:
+        dropout, reason = options.dropout, "set by you"
+    arguments = {"dropout": dropout} if dropout else {}
+    by: ChosenBy = "user" if options.dropout is not None else "recipe"
+    draft.choose("model_arguments", arguments, by, reason)
+    by_size: ChosenBy = "user" if options.size is not None else "hubel"
+    draft.choose("size", facts.size, by_size, facts.size_reason)
+    draft.choose("channels", facts.channels, "hubel", "colours of the pictures")
+    draft.choose("task", facts.task, "hubel", "labels of the source")
+    draft.choose("outputs", facts.outputs, "hubel", "classes, labels or targets of the source")
+
+
+def _fit_batch(draft: Draft, facts: Facts) -> None:
+    """Bring batch and accumulation to what the training split holds."""
+    if draft["batch"] > facts.train_pictures:
+        reason = f"the training split holds {facts.train_pictures} pictures"
+        draft.choose("batch", facts.train_pictures, "hubel", reason)
+    batches = batches_of(facts.train_pictures, draft["batch"])
+    if draft["optimizer"] == "gd":
+        draft.choose("accumulate", batches, "hubel", "gd takes one step a pass")
+    draft.choose(
+        "steps_per_pass",
+        -(-batches // draft["accumulate"]),
+        "default",
+        f"{facts.train_pictures} pictures in batches of {draft['batch']}",
+    )
+
+
+def drops_last(pictures: int, batch: int) -> bool:
+    """Return whether the last batch of a pass is left out: a batch of one has no statistics.
+
+    Each pass has its own order, so it is another picture each time.
+    """
+    return pictures > batch > 1 and pictures % batch == 1
+
+
+def batches_of(pictures: int, batch: int) -> int:
+    """Return how many batches a pass has."""
+    return pictures // batch if drops_last(pictures, batch) else -(-pictures // batch)
+
+
+def choose_steps(draft: Draft, steps: int | None, reason: str) -> None:
+    """Set the number of steps: from the passes where `steps` is None, else from the budget."""
+    per_pass: int = draft["steps_per_pass"]
+    if steps is None:
+        epochs: int = draft["epochs"]
+        draft.choose("steps", epochs * per_pass, "default", f"{epochs} passes of {per_pass} steps")
+        return
+    draft.choose("steps", steps, "hubel", reason)
+    draft.choose("epochs", -(-steps // per_pass), "hubel", reason)
+
+
+def extend(plan: Plan, epochs: int, done: int) -> tuple[Settings, Plan]:
+    """Return settings and plan with `epochs` passes; `done` updates stand behind the weights.
+
+    Errors: UsageError where the run has gone further already.
+    """
+    settings = settings_of(plan)
+    steps = epochs * settings.steps_per_pass
+    if steps < done:
+        passes = -(-done // settings.steps_per_pass)
+        raise UsageError(
+            f"--epochs {epochs} lies behind this run, which has trained {passes} passes already: "
+            f"give --epochs {passes + 1} or more, or leave it out."
+        )
+    values = {"steps": steps, "epochs": epochs}
+    choices = tuple(
+        replace(choice, value=values[choice.name], chosen_by="user", reason="set with --resume")
+        if choice.name in values
+        else choice
+        for choice in plan.choices
+    )
+    longer = Plan(choices=choices)
+    return settings_of(longer), longer
+
+
+def _take(draft: Draft, name: str, value: Any, default: Any) -> None:
+    """Choose a setting that has a plain default."""
+    if value == default:
+        draft.choose(name, value, "default", UNSET)
+    else:
+        draft.choose(name, value, "user", "set by you")
+
+
+def _own(
+    draft: Draft, name: str, mine: Any, otherwise: Any, reason: str, by: ChosenBy = "hubel"
+) -> None:
+    """Choose what the user set, else `otherwise` for `reason`."""
+    if mine is not None:
+        draft.choose(name, mine, "user", "set by you")
+    else:
+        draft.choose(name, otherwise, by, reason)

@@ -1,0 +1,83 @@
+"""Which options of `train` fit together; what does not is an error that names both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any, Final
+
+from hubel.errors import UsageError
+from hubel.options import TrainOptions
+from hubel.training.duration import parse_duration
+
+_RANGES: Final[dict[str, tuple[str, Callable[[Any], bool]]]] = {
+    "epochs": ("1 or more", lambda value: value >= 1),
+    "batch": ("1 or more", lambda value: value >= 1),
+    "size": ("1 or more", lambda value: value >= 1),
+    "accumulate": ("1 or more", lambda value: value >= 1),
+    "threads": ("1 or more", lambda value: value >= 1),
+    "patience": ("1 or more", lambda value: value >= 1),
+    "lr": ("above 0", lambda value: value > 0),
+    "momentum": ("from 0 to below 1", lambda value: 0 <= value < 1),
+    "weight_decay": ("0 or more", lambda value: value >= 0),
+    "l1": ("0 or more", lambda value: value >= 0),
+    "warmup": ("from 0 to below 1", lambda value: 0 <= value < 1),
+    "focal_gamma": ("0 or more", lambda value: value >= 0),
+    "label_smoothing": ("from 0 to below 1", lambda value: 0 <= value < 1),
+    "dropout": ("from 0 to below 1", lambda value: 0 <= value < 1),
+    "ema": ("from 0 to below 1", lambda value: 0 <= value < 1),
+    "clip": ("above 0", lambda value: value > 0),
+    "seed": ("from 0 to 2^63 - 1", lambda value: 0 <= value < 2**63),
+}
+RESUMABLE: Final = frozenset(
+    {"resume", "epochs", "json", "verbose", "trust_code", "allow_leaks", "checkpoint_every"}
+)
+"""What may be set beside --resume; everything else is frozen in the run's plan."""
+
+
+def flag(name: str) -> str:
+    """Return the command-line flag of an option."""
+    return f"--{name.replace('_', '-')}"
+
+
+def set_by_user(options: TrainOptions) -> dict[str, Any]:
+    """Return the options that differ from their defaults."""
+    return {
+        field.name: getattr(options, field.name)
+        for field in fields(options)
+        if getattr(options, field.name) != field.default
+    }
+
+
+def check_ranges(options: TrainOptions) -> None:
+    """Raise UsageError for a number outside its range."""
+    for name, (wanted, fits) in _RANGES.items():
+        value = getattr(options, name)
+        if value is not None and not fits(value):
+            raise UsageError(f"{flag(name)} takes a number {wanted}, not {value}.")
+    parse_duration(options.checkpoint_every, "--checkpoint-every")
+
+
+def check_fresh(options: TrainOptions) -> None:
+    """Raise UsageError for options of a new run that do not fit together."""
+    check_ranges(options)
+    if options.epochs is not None and options.budget is not None:
+        raise UsageError("--epochs and --budget both say how long to train: give one of them.")
+    if options.optimizer == "gd" and options.accumulate != 1:
+        raise UsageError(
+            "--optimizer gd adds up a whole pass for each update: leave out --accumulate."
+        )
+    if "none" in options.augment and len(options.augment) > 1:
+        others = ", ".join(name for name in options.augment if name != "none")
+        raise UsageError(f"--augment none and --augment {others} exclude each other.")
+
+
+def check_resumed(options: TrainOptions) -> None:
+    """Raise UsageError for options that a resumed run cannot change."""
+    check_ranges(options)
+    frozen = sorted(set_by_user(options).keys() - RESUMABLE)
+    if frozen:
+        raise UsageError(
+            f"--resume goes on with the run's own settings; {', '.join(map(flag, frozen))} cannot "
+            "be changed there: leave it out, or train anew without --resume."
+        )

@@ -1,0 +1,127 @@
+"""`--resume`: an interrupted run goes on to the same bits; a finished one may be extended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from hubel.data.dataset import Dataset
+from hubel.data.integrity import inspect_source
+from hubel.data.manifest import compare, read_manifest
+from hubel.data.opening import open_source
+from hubel.data.preprocessing import Preprocessing
+from hubel.data.source import Source
+from hubel.errors import RunError
+from hubel.options import TrainOptions
+from hubel.results import ModelCard, Run
+from hubel.results.files import write_json
+from hubel.training.checkpoint import Checkpoint, load_newest
+from hubel.training.logs import CsvLog, TensorBoardLog
+from hubel.training.loop import Trainer
+from hubel.training.planning import extend
+from hubel.training.settings import Settings, settings_of
+from hubel.workflows.assembling import Network, build_network, build_trainer
+from hubel.workflows.checks import check_resumed
+from hubel.workflows.finishing import finish
+from hubel.workflows.interrupts import graceful
+from hubel.workflows.watching import Watcher
+
+_SHOWN: Final = 5
+
+
+def resume(options: TrainOptions, source: str | Path | Source | None, watcher: Watcher) -> Run:
+    """Go on with a run from its newest good checkpoint.
+
+    `source` says where the pictures are now, where they have moved. Errors: RunError where the run
+    is damaged or the pictures or the network have changed, naming what changed.
+    """
+    check_resumed(options)
+    assert options.resume is not None
+    run = Run.open(options.resume)
+    plan = run.plan()
+    settings = settings_of(plan)
+    if options.epochs is None and run.finished and run.training() is not None:
+        raise RunError(
+            f"{run.path} has finished its {settings.epochs} passes; to go on: "
+            f"hubel train --resume {run.path} --epochs {settings.epochs * 2}"
+        )
+    checkpoint, problem = load_newest(run.checkpoints)
+    if problem:
+        watcher.said(problem)
+    done = int(checkpoint.values["step"])
+    if options.epochs is not None:
+        settings, plan = extend(plan, options.epochs, done)
+    torch.set_num_threads(settings.threads)
+    dataset = _same_dataset(run, settings, source, options, watcher)
+    card = run.card()
+    preprocessing = Preprocessing.from_json(card.preprocessing, checkpoint.part("preprocessing"))
+    network = _same_network(run, card, settings, trust_code=options.trust_code)
+    trainer = build_trainer(settings, network.module, dataset, preprocessing, run)
+    _restore(trainer, checkpoint, run)
+    if options.epochs is not None:
+        write_json(run.plan_file, plan)
+        watcher.said(_new_schedule(trainer.updater.rate, settings, done))
+    watcher.planned(run, plan)
+    trainer.observers = (CsvLog(run, trainer.progress.rows), TensorBoardLog(run), watcher)
+    with graceful(trainer.ask_to_stop):
+        ending = trainer.train()
+    finish(run, trainer, ending, dataset, watcher)
+    return run
+
+
+def _same_dataset(
+    run: Run,
+    settings: Settings,
+    source: str | Path | Source | None,
+    options: TrainOptions,
+    watcher: Watcher,
+) -> Dataset:
+    """Open the run's pictures again; RunError that names what changed since."""
+    opened = open_source(settings.source if source is None else source)
+    dataset = inspect_source(
+        opened, seed=settings.seed, threads=options.threads, progress=watcher.scanning
+    )
+    changes = compare(read_manifest(run.manifest_file), dataset)
+    if changes:
+        more = f", and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
+        raise RunError(
+            f"The pictures of {opened.name} have changed since {run.path} began: "
+            f"{'; '.join(changes[:_SHOWN])}{more}. Bring them back, or train anew."
+        )
+    return dataset
+
+
+def _same_network(run: Run, card: ModelCard, settings: Settings, *, trust_code: bool) -> Network:
+    """Build the run's network again; RunError where its code has changed."""
+    network = build_network(asdict(settings), trust_code=trust_code)
+    if network.loaded.code_digest != card.code_digest:
+        raise RunError(
+            f"The code of {settings.model} has changed since {run.path} began: the copy in "
+            f"{run.code_file} is what it was. Restore it, or train anew."
+        )
+    return network
+
+
+def _restore(trainer: Trainer, checkpoint: Checkpoint, run: Run) -> None:
+    try:
+        trainer.restore(checkpoint)
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise RunError(
+            f"The checkpoint of {run.path} does not fit its network and plan ({first}): the plan "
+            "or the model card was edited, or hubel has changed. Train anew."
+        ) from error
+
+
+def _new_schedule(rate: Callable[[int], float], settings: Settings, done: int) -> str:
+    """Return a sentence about the learning rate from here to the new end."""
+    if done >= settings.steps:
+        return "No step is left to train."
+    passes = settings.steps_per_pass
+    marks = sorted({done, (done + settings.steps) // 2, settings.steps - 1})
+    rates = ", ".join(f"{rate(step):.3g} in pass {step // passes + 1}" for step in marks)
+    return f"New schedule: {settings.schedule} to pass {settings.epochs}; learning rate {rates}."

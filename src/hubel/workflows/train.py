@@ -1,0 +1,239 @@
+"""From pictures to a trained, evaluated, reported network; the public function `train`."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from hubel.architectures import choose_size
+from hubel.data.dataset import Dataset
+from hubel.data.integrity import inspect_source
+from hubel.data.manifest import write_manifest
+from hubel.data.opening import open_source
+from hubel.data.preprocessing import Preprocessing
+from hubel.data.source import TRAIN, Source
+from hubel.errors import HubelError, LeakError, SourceError, UsageError
+from hubel.options import TrainOptions
+from hubel.results import Finding, Inspection, Run
+from hubel.results.files import write_bytes, write_json
+from hubel.training.hardware import choose_arithmetic
+from hubel.training.logs import CsvLog, TensorBoardLog
+from hubel.training.planning import Facts, choose_steps, draft_settings
+from hubel.training.settings import Draft
+from hubel.workflows.assembling import Network, build_network, build_trainer, card_of
+from hubel.workflows.budgeting import steps_for_budget
+from hubel.workflows.checks import check_fresh
+from hubel.workflows.finishing import finish
+from hubel.workflows.folders import new_run_folder
+from hubel.workflows.interrupts import graceful
+from hubel.workflows.keeping import options_toml
+from hubel.workflows.resuming import resume
+from hubel.workflows.watching import Watcher
+
+LEAKS: Final = frozenset({"data/leak", "data/near-leak"})
+
+
+def train(
+    source: str | Path | Source | None = None,
+    *,
+    options: TrainOptions | None = None,
+    watcher: Watcher | None = None,
+    **settings: Any,
+) -> Run:
+    """Train a network on a source of pictures, evaluate it, write the report, return the run.
+
+    `source` is what `hubel train` takes, or a `hubel.data.Source`; `settings` are the fields of
+    `hubel.options.TrainOptions`, or `options` holds them all. With `resume=RUN` an interrupted run
+    goes on to the same bits; with `epochs=N` beside it, to N passes.
+
+    Errors: UsageError for options that do not fit, SourceError and LeakError for the pictures,
+    RunError for the folder, TrainingError for the training, Interrupted after Ctrl-C.
+    """
+    began = time.perf_counter()
+    options = replace(options or TrainOptions(), **settings)
+    watcher = watcher or Watcher()
+    threads = torch.get_num_threads()
+    try:
+        if options.resume is not None:
+            return resume(options, source, watcher)
+        if source is None:
+            raise UsageError("train needs a SOURCE: a folder of pictures, a table, or digits.")
+        return _train_new(source, options, watcher, began)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _train_new(
+    source: str | Path | Source, options: TrainOptions, watcher: Watcher, began: float
+) -> Run:
+    check_fresh(options)
+    opened = open_source(source)
+    _check_trainable(opened)
+    run = Run(new_run_folder(options.out, opened.name, options.model))
+    try:
+        dataset = inspect_source(
+            opened, seed=options.seed, threads=options.threads, progress=watcher.scanning
+        )
+        watcher.inspected(dataset.inspection)
+        check_dataset(dataset, allow_leaks=options.allow_leaks)
+        draft = draft_settings(options, _facts(options, opened, dataset))
+        torch.set_num_threads(draft["threads"])
+        preprocessing = _measure(options, dataset, draft)
+        values = {name: choice.value for name, choice in draft.choices.items()}
+        network = build_network(values, trust_code=True)
+        _choose_measured(options, draft, network, dataset, preprocessing, run, began)
+        settings, plan = draft.freeze()
+    except BaseException:
+        _remove_if_empty(run.path)
+        raise
+    write_bytes(run.options_file, options_toml(settings.source, options))
+    write_json(run.stage_file("data"), dataset.inspection)
+    write_manifest(run.manifest_file, dataset)
+    if network.loaded.code_text:
+        write_bytes(run.code_file, network.loaded.code_text.encode())
+    write_json(run.model_file, card_of(settings, network, dataset, preprocessing))
+    write_json(run.plan_file, plan)
+    watcher.planned(run, plan)
+    watchers = (CsvLog(run), TensorBoardLog(run), watcher)
+    trainer = build_trainer(
+        settings, network.module, dataset, preprocessing, run, watchers
+    )
+    trainer.save_checkpoint()
+    with graceful(trainer.ask_to_stop):
+        ending = trainer.train()
+    finish(run, trainer, ending, dataset, watcher)
+    return run
+
+
+def _check_trainable(source: Source) -> None:
+    """Refuse sources that nothing can be learned from."""
+    index = source.index
+    if index.task == "unlabelled":
+        raise SourceError(
+            f"{source.name} has no labels to learn: put the pictures into one folder a class, or "
+            "name them in a CSV with path,label; hubel data inspects it as it is."
+        )
+    if index.task != "regression" and len(index.classes) < 2 and index.task == "classification":
+        raise SourceError(
+            f"{source.name} has one class only ({', '.join(index.classes)}): a network needs two "
+            "or more to tell apart."
+        )
+
+
+def check_dataset(dataset: Dataset, *, allow_leaks: bool) -> None:
+    """Refuse pictures that would give a wrong answer.
+
+    Errors: LeakError with the list of leaks in splits that the user made; SourceError where the
+    training split is empty or holds one class.
+    """
+    leaks = [f for f in dataset.inspection.findings if f.id in LEAKS and f.severity == "error"]
+    if leaks and not allow_leaks:
+        raise LeakError(_leaks_sentence(leaks))
+    positions = dataset.positions(TRAIN)
+    if not len(positions):
+        raise SourceError(
+            f"{dataset.source.name}: no picture of the training split can be decoded; "
+            f"{len(dataset.inspection.undecodable)} cannot: "
+            f"{'; '.join(dataset.inspection.undecodable[:3])}."
+        )
+    labels = dataset.labels_of(positions)
+    if dataset.source.index.task == "classification" and len(set(labels.tolist())) < 2:
+        only = dataset.source.index.classes[int(labels[0])]
+        raise SourceError(
+            f"{dataset.source.name}: the training split holds pictures of one class only ({only}): "
+            "a network needs two or more to tell apart."
+        )
+
+
+def _leaks_sentence(leaks: list[Finding]) -> str:
+    pictures = "\n".join(f"  {where}" for leak in leaks for where in leak.where[:20])
+    total = sum(len(leak.where) for leak in leaks)
+    return (
+        f"{leaks[0].what} The test would measure memory, not sight. Remove them from one side, let "
+        f"hubel make the splits, or say --allow-leaks. The first of {total}:\n{pictures}"
+    )
+
+
+def _facts(options: TrainOptions, source: Source, dataset: Dataset) -> Facts:
+    """Gather what the settings depend on."""
+    inspection = dataset.inspection
+    median = inspection.short_sides.median
+    size, reason = options.size, "set by you"
+    if size is None:
+        size = choose_size(options.model, median)
+        reason = f"the pictures' median short side is {median:g}, within what the network takes"
+    return Facts(
+        source=str(source.name),
+        task=source.index.task,
+        outputs=len(source.index.classes),
+        channels=_channels(options, inspection),
+        size=size,
+        size_reason=reason,
+        train_pictures=len(dataset.positions(TRAIN)),
+    )
+
+
+def _channels(options: TrainOptions, inspection: Inspection) -> int:
+    grey = options.colour == "grey" or (options.colour == "auto" and inspection.grey)
+    return 1 if grey else 3
+
+
+def _measure(options: TrainOptions, dataset: Dataset, draft: Draft) -> Preprocessing:
+    """Make the preprocessing object of the run and record its channels."""
+    preprocessing = Preprocessing.measure(
+        options,
+        dataset.source,
+        dataset.positions(TRAIN),
+        size=draft["size"],
+        grey=dataset.inspection.grey,
+        threads=draft["threads"],
+    )
+    draft.choose("channels", preprocessing.channels, "hubel", "colours of the pictures")
+    return preprocessing
+
+
+def _choose_measured(
+    options: TrainOptions,
+    draft: Draft,
+    network: Network,
+    dataset: Dataset,
+    preprocessing: Preprocessing,
+    run: Run,
+    began: float,
+) -> None:
+    """Choose arithmetic by timing, and the number of steps from passes or budget."""
+    draft.choose(
+        "model_arguments",
+        dict(network.loaded.arguments),
+        draft.choices["model_arguments"].chosen_by,
+        draft.choices["model_arguments"].reason,
+    )
+    shape = (min(draft["batch"], 64), draft["channels"], draft["size"], draft["size"])
+    arithmetic = choose_arithmetic(
+        network.module,
+        torch.zeros(shape),
+        precision=options.precision,
+        channels_last=options.channels_last,
+    )
+    for name in ("precision", "channels_last"):
+        by = "user" if getattr(options, name) is not None else "hubel"
+        draft.choose(name, getattr(arithmetic, name), by, arithmetic.reason)
+    if options.budget is None:
+        choose_steps(draft, None, "")
+        return
+    steps, reason = steps_for_budget(
+        options.budget, draft, network, dataset, preprocessing, run, began
+    )
+    choose_steps(draft, steps, reason)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    """Take a run folder away in which nothing was written."""
+    try:
+        folder.rmdir()
+    except OSError:
+        return
