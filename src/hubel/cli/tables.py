@@ -9,7 +9,16 @@ from typing import Final
 from rich.table import Table
 from rich.text import Text
 
-from hubel.results import ClassScore, Evaluation, Finding, Inspection, Metric, Plan, Prediction
+from hubel.results import (
+    ClassScore,
+    Evaluation,
+    Finding,
+    Inspection,
+    Metric,
+    Mistake,
+    Plan,
+    Prediction,
+)
 
 _COLOURS: Final = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 _SHARES: Final = ("accuracy", "top5", "map", "micro_f1", "macro_f1", "exact_match")
@@ -154,3 +163,18 @@ def prediction_row(prediction: Prediction) -> tuple[Text, Text, Text, Text]:
         f"{name} {value:.1%}" if share else f"{name} {value:.4g}" for name, value in prediction.top
     )
     return Text(prediction.path), label, Text(share), Text(others, "dim")
+
+
+def worst_table(mistakes: Sequence[Mistake], most: int = 12) -> Table:
+    """Return the pictures with the highest loss."""
+    table = plain_table("highest loss", "truth", "answer", ">probability", ">loss")
+    for mistake in mistakes[:most]:
+        share = "" if math.isnan(mistake.probability) else f"{mistake.probability:.1%}"
+        table.add_row(
+            Text(mistake.path or mistake.key),
+            Text(mistake.truth),
+            Text(mistake.answer),
+            share,
+            f"{mistake.loss:.3g}",
+        )
+    return table

@@ -26,6 +26,7 @@ LAST: Final = "last.safetensors"
 PREVIOUS: Final = "previous.safetensors"
 BEST: Final = "best.safetensors"
 _FORMAT: Final = 1
+_HEADER: Final = "hubel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +68,15 @@ def save(path: Path, checkpoint: Checkpoint, *, keep: Path | None = None) -> Non
         for name, tensor in checkpoint.tensors.items()
     }
     values = json.dumps(checkpoint.values)
-    header = {"format": str(_FORMAT), "values": values, "sha256": digest_of(tensors, values)}
+    # One entry, since safetensors writes several in an order of its own each time.
+    header = json.dumps({"format": _FORMAT, "values": values, "sha256": digest_of(tensors, values)})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"Could not make {path.parent}: {error.strerror}.") from error
     with atomic(path) as temporary:
         try:
-            save_file(tensors, temporary, metadata=header)
+            save_file(tensors, temporary, metadata={_HEADER: header})
         except SafetensorError as error:
             raise OSError(str(error)) from error
         if keep is not None and path.exists():
@@ -97,12 +99,12 @@ def load(path: Path) -> Checkpoint:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            header: dict[str, str] = file.metadata() or {}
+            header: dict[str, Any] = json.loads((file.metadata() or {}).get(_HEADER, "{}"))
             tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, json.JSONDecodeError) as error:
         raise RunError(f"{path} cannot be read as a checkpoint: {error}.") from error
     values = header.get("values", "")
-    if header.get("format") != str(_FORMAT) or header.get("sha256") != digest_of(tensors, values):
+    if header.get("format") != _FORMAT or header.get("sha256") != digest_of(tensors, values):
         raise RunError(f"{path} is damaged: its digest does not fit its content.")
     return Checkpoint(tensors, json.loads(values))
 

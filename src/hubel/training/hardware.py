@@ -37,16 +37,6 @@ def available_threads() -> int:
     return os.cpu_count() or 1
 
 
-def processor_name() -> str:
-    """Return the processor's name where the system tells it, else an empty string."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return ""
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, "")
-
-
 def has_bfloat16() -> bool:
     """Return whether the processor multiplies bfloat16 numbers in hardware."""
     try:

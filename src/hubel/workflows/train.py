@@ -99,9 +99,7 @@ def _train_new(
     write_json(run.plan_file, plan)
     watcher.planned(run, plan)
     watchers = (CsvLog(run), TensorBoardLog(run), watcher)
-    trainer = build_trainer(
-        settings, network.module, dataset, preprocessing, run, watchers
-    )
+    trainer = build_trainer(settings, network.module, dataset, preprocessing, run, watchers)
     trainer.save_checkpoint()
     with graceful(trainer.ask_to_stop):
         ending = trainer.train()
