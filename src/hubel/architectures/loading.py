@@ -1,0 +1,162 @@
+"""From the name that a user types to a network with fresh weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from hubel.architectures.files import FileFactory, is_file_name, open_factory
+from hubel.architectures.libraries import build_timm, build_torchvision
+from hubel.architectures.table import ARCHITECTURES, Architecture
+from hubel.errors import UsageError, close_matches, look_up
+from hubel.results import Task
+
+LIBRARIES: Final = {"torchvision": build_torchvision, "timm": build_timm}
+LEAST_SIZE, DESIGN_SIZE = 32, 224
+"""Range of the default size of networks that are not hubel's own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A network with fresh weights, and what is needed to build it again."""
+
+    module: nn.Module
+    name: str
+    arguments: dict[str, Any]
+    """What its builder got besides outputs, channels and size (JSON values)."""
+    code_digest: str
+    """SHA-256 of the Python file that made it, hexadecimal; empty for hubel's and libraries'."""
+    code_text: str
+    """That file's text."""
+    architecture: Architecture | None
+    """None where it is not one of hubel's own."""
+    notes: tuple[str, ...] = ()
+    """What was changed to make it fit, one sentence each."""
+
+
+def choose_size(name: str, median_short_side: float) -> int:
+    """Return the default input side: the median short side, clipped to [least, design].
+
+    `name` is any model name; networks that are not hubel's own have the range 32 to 224.
+    """
+    if is_library_name(name) or is_file_name(name):
+        least, design = LEAST_SIZE, DESIGN_SIZE
+    else:
+        architecture = look_up(ARCHITECTURES, name, "network")
+        least, design = architecture.least_size, architecture.design_size
+    return max(least, min(design, round(median_short_side)))
+
+
+def is_library_name(name: str) -> bool:
+    """Return whether `name` is torchvision:NAME or timm:NAME."""
+    return name.partition(":")[0] in LIBRARIES and ":" in name
+
+
+def load(
+    name: str,
+    *,
+    outputs: int,
+    channels: int,
+    size: int,
+    arguments: Mapping[str, Any] | None = None,
+    task: Task = "classification",
+    trust_code: bool = False,
+    stored_code: str | None = None,
+) -> Loaded:
+    """Build the network called `name`: (n, channels, size, size) becomes (n, outputs).
+
+    `name`: one of hubel's own, torchvision:NAME, timm:NAME, or path/to/file.py:factory.
+    `trust_code` says that the user named the Python file on this very command line (or said
+    --trust-code); without it no file is run. `stored_code` is run in place of the file (the copy
+    that a run keeps). Weights are drawn from torch's global generator.
+    Errors: UsageError (MissingExtraError for timm) in one sentence.
+    """
+    given = dict(arguments or {})
+    if is_library_name(name):
+        library, _, model = name.partition(":")
+        module, notes = LIBRARIES[library](model, outputs, channels, size, given)
+        _try_out(module, name, outputs, channels, size)
+        return Loaded(
+            module=module, name=name, arguments=given, code_digest="", code_text="",
+            architecture=None, notes=notes,
+        )  # fmt: skip
+    if is_file_name(name):
+        factory = open_factory(name, trust_code=trust_code, stored_code=stored_code)
+        return _from_file(factory, name, given, outputs, channels, size)
+    architecture = look_up(ARCHITECTURES, name, "network")
+    if task != "classification":
+        given = {**architecture.other_tasks, **given}
+    _check_arguments(architecture, given)
+    _check_size(architecture, size)
+    return Loaded(
+        module=architecture.build(outputs=outputs, channels=channels, size=size, **given),
+        name=name, arguments=given, code_digest="", code_text="", architecture=architecture,
+    )  # fmt: skip
+
+
+def _from_file(
+    factory: FileFactory, name: str, given: dict[str, Any], outputs: int, channels: int, size: int
+) -> Loaded:
+    """Call the factory of a user's file and try its network out."""
+    module = factory.build(outputs=outputs, channels=channels, size=size, **given)
+    _try_out(module, name, outputs, channels, size)
+    return Loaded(
+        module=module, name=name, arguments=given, code_digest=factory.digest,
+        code_text=factory.text, architecture=None,
+    )  # fmt: skip
+
+
+def _check_arguments(architecture: Architecture, given: Mapping[str, Any]) -> None:
+    """Refuse arguments that the builder does not know."""
+    known = architecture.arguments()
+    for argument in given:
+        if argument not in known:
+            raise UsageError(
+                f"{architecture.name} has no argument {argument!r}: "
+                f"{close_matches(argument, known)}"
+            )
+
+
+def _check_size(architecture: Architecture, size: int) -> None:
+    """Refuse sizes that the network cannot take."""
+    if architecture.fixed_size and size != architecture.design_size:
+        raise UsageError(
+            f"{architecture.name} takes pictures of {architecture.design_size} pixels a side only, "
+            f"not {size}; leave --size out, or choose another network with --model."
+        )
+    if size < architecture.least_size:
+        raise UsageError(
+            f"{architecture.name} needs pictures of at least {architecture.least_size} pixels a "
+            f"side, not {size}; set --size {architecture.least_size} or more."
+        )
+
+
+def _try_out(module: nn.Module, name: str, outputs: int, channels: int, size: int) -> None:
+    """Send two empty pictures through a network that hubel does not know."""
+    training = module.training
+    module.eval()
+    try:
+        with torch.no_grad():
+            answer = module(torch.zeros(2, channels, size, size))
+    except Exception as error:  # noqa: BLE001 - any code may raise anything
+        raise UsageError(
+            f"{name} cannot take pictures of {channels} channels and {size}x{size} pixels: "
+            f"{first_line(error)}; try another --size."
+        ) from error
+    finally:
+        module.train(training)
+    shape = tuple(answer.shape) if isinstance(answer, torch.Tensor) else type(answer).__name__
+    if shape != (2, outputs):
+        raise UsageError(
+            f"{name} must turn 2 pictures into a tensor of shape {(2, outputs)}, but gave {shape}."
+        )
+
+
+def first_line(error: BaseException) -> str:
+    """Return an exception's kind and the first line of its text, without a full stop."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0].rstrip('.')}" if lines else type(error).__name__
