@@ -11,8 +11,9 @@ class EvaluateOptions:
     split: Literal["train", "val", "test", "all"] = "test"
     """Which split; a source without splits is taken whole."""
 
-    unknown_error: float = 0.05
-    """Wanted error rate among the answers that are given; less certain pictures are "unknown"."""
+    unknown_error: float | None = None
+    """Wanted error rate among the answers that are given; less certain pictures are "unknown"
+    [default: what the run was calibrated for, else 0.05]."""
 
     worst: int = 24
     """How many of the pictures with the highest loss to list."""

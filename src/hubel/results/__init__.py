@@ -1,5 +1,6 @@
 """What flows between stages: frozen results, and the run folder that reads and writes them."""
 
+from hubel.results.calibration import Calibrated
 from hubel.results.evaluation import (
     Calibration,
     ClassScore,
@@ -20,6 +21,7 @@ from hubel.results.run import Run
 from hubel.results.training import EpochRow, Training
 
 __all__ = [
+    "Calibrated",
     "Calibration",
     "Choice",
     "ClassCount",

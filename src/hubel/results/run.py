@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hubel.errors import RunError, UsageError
+from hubel.results.calibration import Calibrated
 from hubel.results.evaluation import Evaluation
 from hubel.results.files import read_json
 from hubel.results.inspection import Inspection
@@ -80,6 +81,16 @@ class Run:
         """A row a picture of the evaluated split."""
         return self.path / "predictions.csv"
 
+    @property
+    def manifest_file(self) -> Path:
+        """A row a picture of the source: its split, label and digest, as trained on."""
+        return self.path / "data.csv"
+
+    @property
+    def calibration_file(self) -> Path:
+        """Temperature and thresholds, fitted on validation."""
+        return self.path / "calibration.json"
+
     def stage_file(self, stage: str) -> Path:
         """Return the JSON file of a stage: data, train, evaluate."""
         return self.path / f"{stage}.json"
@@ -119,3 +130,8 @@ class Run:
         """Read the last evaluation; None where there was none."""
         file = self.stage_file("evaluate")
         return read_json(file, Evaluation) if file.is_file() else None
+
+    def calibrated(self) -> Calibrated | None:
+        """Read temperature and thresholds; None where none were fitted."""
+        file = self.calibration_file
+        return read_json(file, Calibrated) if file.is_file() else None
