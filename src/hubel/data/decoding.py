@@ -71,8 +71,9 @@ def decode(raw: Raw, *, where: str = "", at_least: int | None = None) -> NDArray
     Grey (also a palette of greys) stays 1 channel; all other files become RGB: palettes are
     looked up, alpha (and transparent colours) is composited on white, c·α + 255·(1 - α), CMYK
     becomes (1-C)(1-K), … (JPEG: stored inverted, as Adobe does), the EXIF orientation is
-    applied, and the first frame of an animation is taken. 16-bit grey becomes round(v / 257); 16-bit colour keeps its high
-    byte (within one level of that). 32-bit and floating-point TIFF: see `pixels.from_open_range`.
+    applied, and the first frame of an animation is taken. 16-bit grey becomes round(v / 257);
+    16-bit colour keeps its high byte (within one level of that). 32-bit and floating-point TIFF:
+    see `pixels.from_open_range`.
 
     Arrays (height, width[, channels]) may be bool, 8- or 16-bit, other integers in 0 to 255, or
     floats in 0 to 1. Four channels are RGBA and composited; any other number is kept. The result
@@ -85,7 +86,7 @@ def decode(raw: Raw, *, where: str = "", at_least: int | None = None) -> NDArray
     Errors: PictureError for what is missing, unreadable, truncated, no picture, or larger than
     MAX_PIXELS (seen in the header, before anything is decoded).
     """
-    where = _name(raw, where)
+    where = picture_name(raw, where)
     if isinstance(raw, np.ndarray):
         return from_array(raw, where)
     with _opened(raw, where) as image:
@@ -103,7 +104,7 @@ def probe(raw: Raw, *, where: str = "") -> Probe:
 
     Errors: PictureError as in `decode`, but damage behind the header is not seen.
     """
-    where = _name(raw, where)
+    where = picture_name(raw, where)
     if isinstance(raw, np.ndarray):
         pixels = from_array(raw[:1, :1] if raw.ndim > 1 else raw, where)
         stored = raw.shape[2] if raw.ndim == 3 else pixels.shape[2]
@@ -123,7 +124,8 @@ def probe(raw: Raw, *, where: str = "") -> Probe:
         )
 
 
-def _name(raw: Raw, where: str) -> str:
+def picture_name(raw: Raw, where: str = "") -> str:
+    """Return how errors name a picture: as the caller says, or by its path."""
     if where:
         return where
     return str(raw) if isinstance(raw, Path) else "the picture"
