@@ -1,0 +1,180 @@
+"""Augmentation sets by name: what may change on a picture without changing its label."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchvision.transforms import v2
+
+from hubel.data.randomness import Hashes, hashes, one_seed, uniforms
+from hubel.errors import UsageError, close_matches
+from hubel.results import Task
+
+SETS: Final[dict[str, str]] = {
+    "none": "nothing changes",
+    "safe": "small shifts, zooms, rotations and changes of light",
+    "mirror": "left and right are exchanged in half of the pictures",
+    "mixup": "two pictures and their labels are blended",
+    "cutmix": "a rectangle of another picture, and as much of its label, is put in",
+    "erasing": "a rectangle is replaced by the mean in half of the pictures",
+    "randaugment": "two random operations on each picture",
+}
+
+SHIFT: Final = 0.08
+"""Largest shift along each axis, as a share of the side (2 pixels of 28)."""
+ZOOM: Final = 1.10
+"""Largest zoom, in and out; its logarithm is uniform."""
+ROTATION: Final = 10.0
+"""Largest rotation either way, in degrees: far from where a 6 becomes a 9, or a 1 a 7."""
+CONTRAST: Final = 1.25
+"""Largest factor of contrast about the picture's mean, and its inverse; log-uniform."""
+BRIGHTNESS: Final = 0.10
+"""Largest change of brightness, of values in 0 to 1."""
+
+_GEOMETRY, _LIGHT, _BATCH = range(3)  # streams of random numbers that never meet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Augmentation:
+    """What training does to pictures between decoding and the network.
+
+    - `matrices` (safe, mirror) compose with the fit into one resampling;
+    - `light` (safe) changes values in 0 to 1 before they are scaled;
+    - `operations` (randaugment) act on 8-bit batches, `finish` (erasing, mixup, cutmix) on
+      scaled batches, in the thread that takes the batch.
+
+    Draws for a picture depend on the seed, the pass, the picture's position in its source and,
+    where balanced sampling takes it several times in a pass, on which time it is. Draws for a
+    batch depend on the seed, the pass and the step. The global generators are left as they were.
+    """
+
+    names: tuple[str, ...]
+    num_classes: int
+    seed: int
+
+    @classmethod
+    def from_names(
+        cls,
+        names: tuple[str, ...],
+        *,
+        num_classes: int,
+        seed: int,
+        task: Task = "classification",
+    ) -> Augmentation:
+        """Return the augmentation of these sets (none, safe, mirror, mixup, …; see SETS).
+
+        Errors: UsageError for unknown names, for none beside others, and for sets that blend
+        labels where labels are numbers.
+        """
+        for name in names:
+            if name not in SETS:
+                known = close_matches(name, SETS)
+                raise UsageError(f"There is no augmentation set {name!r}: {known}")
+        if "none" in names and len(set(names)) > 1:
+            others = ", ".join(name for name in names if name != "none")
+            raise UsageError(f"The augmentation sets none and {others} exclude each other.")
+        blending = [name for name in names if name in ("mixup", "cutmix")]
+        if blending and task not in ("classification", "multilabel"):
+            raise UsageError(
+                f"The augmentation set {blending[0]} blends class labels, but the task is {task}: "
+                "leave it out."
+            )
+        kept = tuple(dict.fromkeys(name for name in names if name != "none"))
+        return cls(names=kept, num_classes=num_classes, seed=seed)
+
+    def matrices(
+        self, epoch: int, positions: NDArray[np.int64], times: NDArray[np.int64], size: int
+    ) -> NDArray[np.float64] | None:
+        """Draw one matrix a picture, output pixel to fitted pixel, as (n, 3, 3); None: identity.
+
+        About the centre c = (S - 1)/2: A = T(c) · R(θ)/z · mirror · T(-c - shift).
+        """
+        if not {"safe", "mirror"} & set(self.names):
+            return None
+        draws = uniforms(self._keys(epoch, positions, times, _GEOMETRY), 5)
+        signed = 2 * draws - 1
+        angle, zoom, shift = np.zeros(len(positions)), np.ones(len(positions)), np.zeros((2, 1))
+        if "safe" in self.names:
+            angle = np.deg2rad(ROTATION) * signed[0]
+            zoom = ZOOM ** signed[1]
+            shift = SHIFT * size * signed[2:4]
+        flip = np.where((draws[4] < 0.5) & ("mirror" in self.names), -1.0, 1.0)
+        cosine, sine = np.cos(angle) / zoom, np.sin(angle) / zoom
+        matrices = np.zeros((len(positions), 3, 3))
+        matrices[:, 0, 0], matrices[:, 0, 1] = cosine * flip, -sine
+        matrices[:, 1, 0], matrices[:, 1, 1] = sine * flip, cosine
+        centre = (size - 1) / 2
+        start = -centre - shift
+        matrices[:, 0, 2] = matrices[:, 0, 0] * start[0] + matrices[:, 0, 1] * start[1] + centre
+        matrices[:, 1, 2] = matrices[:, 1, 0] * start[0] + matrices[:, 1, 1] * start[1] + centre
+        matrices[:, 2, 2] = 1.0
+        return matrices
+
+    def light(
+        self, epoch: int, positions: NDArray[np.int64], times: NDArray[np.int64]
+    ) -> NDArray[np.float32] | None:
+        """Draw contrast c and brightness b a picture, as (2, n); None: unchanged.
+
+        v ← clip(c·(v - m) + m + b, 0, 1), with m the mean of the picture.
+        """
+        if "safe" not in self.names:
+            return None
+        signed = 2 * uniforms(self._keys(epoch, positions, times, _LIGHT), 2) - 1
+        return np.stack([CONTRAST ** signed[0], BRIGHTNESS * signed[1]]).astype(np.float32)
+
+    def operations(self, batch: Tensor, epoch: int, step: int) -> Tensor:
+        """Apply randaugment to each picture of uint8 (N, S, S, C) with 1 or 3 channels."""
+        if "randaugment" not in self.names:
+            return batch
+        transform = v2.RandAugment()
+        with _seeded(one_seed(self.seed, epoch, step, _BATCH, 0)):
+            changed = [transform(picture.permute(2, 0, 1)).permute(1, 2, 0) for picture in batch]
+        return torch.stack(changed)
+
+    def finish(
+        self, inputs: Tensor, targets: Tensor, epoch: int, step: int
+    ) -> tuple[Tensor, Tensor]:
+        """Apply erasing to each scaled picture, and mixup or cutmix to the batch.
+
+        Blended targets are float32 (N, num_classes). Where both are named, each batch takes one.
+        """
+        blends = [
+            blend(num_classes=self.num_classes)
+            for name, blend in (("mixup", v2.MixUp), ("cutmix", v2.CutMix))
+            if name in self.names
+        ]
+        if not blends and "erasing" not in self.names:
+            return inputs, targets
+        with _seeded(one_seed(self.seed, epoch, step, _BATCH, 1)):
+            if "erasing" in self.names:
+                erase = v2.RandomErasing(p=0.5)
+                for place, picture in enumerate(inputs):
+                    inputs[place] = erase(picture)
+            if blends:
+                inputs, targets = v2.RandomChoice(blends)(inputs, targets)
+        return inputs.contiguous(memory_format=torch.channels_last), targets
+
+    def _keys(
+        self, epoch: int, positions: NDArray[np.int64], times: NDArray[np.int64], stream: int
+    ) -> Hashes:
+        return hashes(self.seed, stream, epoch, positions, times)
+
+
+class _seeded:  # noqa: N801 - it reads like the context manager that it is
+    """Seed torch's global CPU generator, which torchvision draws from, and restore it after."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._fork = torch.random.fork_rng(devices=[])
+
+    def __enter__(self) -> None:
+        self._fork.__enter__()
+        torch.default_generator.manual_seed(self._seed)
+
+    def __exit__(self, *error: object) -> None:
+        self._fork.__exit__(None, None, None)

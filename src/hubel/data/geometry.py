@@ -1,0 +1,140 @@
+"""How a picture is brought to the square: one matrix and one resampling, whatever is asked for.
+
+A matrix (2, 3), float64, takes an output pixel to the source: (x, y)ᵀ = M · (x', y', 1)ᵀ.
+Pixels are counted from 0 and their centres lie on whole numbers, so a picture of width W spans
+-1/2 to W - 1/2. Outside the source the nearest edge pixel is taken (border replication): it needs
+no chosen colour, and leaves plain backgrounds plain, in every verb.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hubel.options.preprocessing import Fit
+
+Matrix = NDArray[np.float64]
+Pixels = NDArray[np.uint8]
+
+PREFILTER_FROM: Final = 1.25
+"""Shrinking by at least this factor averages areas first; below, bilinear sampling suffices."""
+
+_LONGEST_WARP: Final = 30_000  # OpenCV's warps count in 16 bits
+_EXACT: Final = 1e-6
+_FLAGS: Final = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+
+
+@lru_cache(maxsize=4096)
+def fit_matrix(height: int, width: int, size: int, fit: Fit) -> Matrix:
+    """Return the matrix that brings a picture (height, width) to (size, size).
+
+    - squash: each axis is scaled alone, x = (x' + 1/2)·W/S - 1/2.
+    - crop: the central square of side min(H, W), at whole pixels, is scaled.
+    - letterbox: the whole picture is scaled by S / max(H, W), its shorter side rounded to whole
+      pixels, and centred at whole pixels; the rest is filled by replication.
+
+    The result is shared between calls and read-only.
+    """
+    x0, y0, side_x, side_y = 0, 0, width, height  # rectangle of the source
+    left, top, wide, high = 0, 0, size, size  # rectangle of the output that it fills
+    if fit == "crop":
+        side_x = side_y = min(height, width)
+        x0, y0 = (width - side_x) // 2, (height - side_y) // 2
+    elif fit == "letterbox":
+        longest = max(height, width)
+        wide, high = (max(1, round(side * size / longest)) for side in (width, height))
+        left, top = (size - wide) // 2, (size - high) // 2
+    scale_x, scale_y = side_x / wide, side_y / high
+    matrix = np.array(
+        [
+            [scale_x, 0.0, x0 - 0.5 + scale_x * (0.5 - left)],
+            [0.0, scale_y, y0 - 0.5 + scale_y * (0.5 - top)],
+        ]
+    )
+    matrix.flags.writeable = False
+    return matrix
+
+
+def is_identity(matrix: Matrix) -> bool:
+    """Say whether a matrix leaves every pixel where it is, exactly."""
+    return matrix.tolist() == [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+
+
+def resample(pixels: Pixels, matrix: Matrix, size: int, out: Pixels | None = None) -> Pixels:
+    """Resample pixels (height, width, channels) to (size, size, channels) through `matrix`.
+
+    Where the matrix shrinks an axis by PREFILTER_FROM or more, areas of the source are averaged
+    first (box filter of the factor's width), so that nothing aliases; then one bilinear
+    interpolation. The identity copies bit by bit; so does a shift or mirroring by whole pixels.
+    `out`, if given, receives the result.
+    """
+    height, width, channels = pixels.shape
+    (a, b, _), (c, d, _) = matrix.tolist()
+    shrink_x, shrink_y = math.hypot(a, b), math.hypot(c, d)
+    if max(shrink_x, shrink_y) >= PREFILTER_FROM or max(height, width) > _LONGEST_WARP:
+        pixels, matrix = _prefiltered(pixels, matrix, size, shrink_x, shrink_y)
+        height, width = pixels.shape[:2]
+    if height == width == size and np.abs(matrix - _IDENTITY).max() < _EXACT:
+        if out is None:
+            return pixels
+        out[...] = pixels
+        return out
+    if out is None:
+        out = np.empty((size, size, channels), np.uint8)
+    if channels <= 4:
+        cv2.warpAffine(pixels, matrix, (size, size), out, _FLAGS, cv2.BORDER_REPLICATE)
+        return out
+    for first in range(0, channels, 4):
+        part = np.ascontiguousarray(pixels[:, :, first : first + 4])
+        warped = cv2.warpAffine(part, matrix, (size, size), None, _FLAGS, cv2.BORDER_REPLICATE)
+        out[:, :, first : first + 4] = warped.reshape(size, size, -1)
+    return out
+
+
+_IDENTITY: Final = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+
+
+def _prefiltered(
+    pixels: Pixels, matrix: Matrix, size: int, shrink_x: float, shrink_y: float
+) -> tuple[Pixels, Matrix]:
+    """Cut the source to what the output sees and average areas; return it with its matrix."""
+    x0, x1 = _seen(matrix[0], size, shrink_x, pixels.shape[1])
+    y0, y1 = _seen(matrix[1], size, shrink_y, pixels.shape[0])
+    cut = pixels[y0:y1, x0:x1]
+    wide, high = _shrunk(x1 - x0, shrink_x), _shrunk(y1 - y0, shrink_y)
+    # In the shrunk picture: x'' = (x - x0 + 1/2)·wide/(x1 - x0) - 1/2.
+    shrunk_matrix = matrix.copy()
+    for row, start, length, target in ((0, x0, x1 - x0, wide), (1, y0, y1 - y0, high)):
+        factor = target / length
+        shrunk_matrix[row] *= factor
+        shrunk_matrix[row, 2] += (0.5 - start) * factor - 0.5
+    if (high, wide) == cut.shape[:2]:
+        return np.ascontiguousarray(cut), shrunk_matrix
+    shrunk = np.empty((high, wide, cut.shape[2]), np.uint8)
+    for first in range(0, cut.shape[2], 4):
+        part = np.ascontiguousarray(cut[:, :, first : first + 4])
+        averaged = cv2.resize(part, (wide, high), interpolation=cv2.INTER_AREA)
+        shrunk[:, :, first : first + 4] = averaged.reshape(high, wide, -1)
+    return shrunk, shrunk_matrix
+
+
+def _seen(row: NDArray[np.float64], size: int, shrink: float, length: int) -> tuple[int, int]:
+    """Return the range of source pixels along one axis on which the output depends."""
+    a, b, shift = row.tolist()
+    corners = [a * x + b * y + shift + 0.5 for x in (-0.5, size - 0.5) for y in (-0.5, size - 0.5)]
+    aligned = min(abs(a), abs(b)) < _EXACT * max(abs(a), abs(b))
+    # An averaged, upright picture needs no neighbours; bilinear sampling between pixels does.
+    margin = 0.0 if aligned and shrink >= PREFILTER_FROM else max(shrink, 1.0) + 1.0
+    first = math.floor(min(corners) - margin + _EXACT)
+    last = math.ceil(max(corners) + margin - _EXACT)
+    first = min(max(first, 0), length - 1)
+    return first, min(max(last, first + 1), length)
+
+
+def _shrunk(length: int, factor: float) -> int:
+    return max(1, round(length / factor)) if factor >= PREFILTER_FROM else length

@@ -1,0 +1,112 @@
+"""One pass over training pictures: channels, means, deviations, and what whitening needs."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hubel.data.parallel import available_threads, map_ahead
+from hubel.data.preprocessing import Preprocessing
+from hubel.data.source import Source
+from hubel.data.whitening import Moments, tile_side, to_tiles
+from hubel.errors import SourceError
+
+MEASURED: Final = 10_000
+"""At most so many pictures are measured, at a fixed stride through the training split."""
+
+_CHUNK: Final = 64
+_LEAST_DEVIATION: Final = 1 / 255
+"""One grey level: a channel that is (nearly) constant is not blown up."""
+
+Positions = NDArray[np.int64]
+
+
+def strided(positions: Positions, most: int = MEASURED) -> Positions:
+    """Return all positions, or `most` of them at equal distances."""
+    if len(positions) <= most:
+        return positions
+    return positions[np.arange(most) * len(positions) // most]
+
+
+def measured(
+    draft: Preprocessing,
+    source: Source,
+    positions: Positions,
+    keep_channels: bool,
+    threads: int | None,
+) -> Preprocessing:
+    """Return `draft` with the channels, mean, deviation and whitening of the pictures.
+
+    Errors: SourceError without pictures; PictureError for one that cannot be decoded.
+    """
+    if len(positions) == 0:
+        raise SourceError(f"{source.name} has no training pictures to measure the scaling on.")
+    sample = strided(positions)
+    if keep_channels:
+        draft = _with_channels(draft, source, sample)
+    zeros, ones = (0.0,) * draft.channels, (1.0,) * draft.channels
+    draft = dataclasses.replace(draft, mean=zeros, std=ones)
+    if draft.normalisation == "none":
+        return draft
+    chunks = [sample[start : start + _CHUNK] for start in range(0, len(sample), _CHUNK)]
+
+    def fitted(chunk: Positions, stop: threading.Event) -> NDArray[np.uint8]:
+        batch = np.empty((len(chunk), draft.size, draft.size, draft.channels), np.uint8)
+        for place, position in enumerate(chunk.tolist()):
+            if stop.is_set():
+                break
+            draft.resample(draft.read(source, position), out=batch[place])
+        return batch
+
+    count = threads or available_threads()
+    batches = map_ahead(fitted, chunks, threads=count, ahead=2 * count)
+    if draft.normalisation == "standard":
+        histogram = np.zeros((draft.channels, 256), np.int64)
+        for batch in batches:
+            for channel in range(draft.channels):
+                values = batch[..., channel].ravel()
+                histogram[channel] += np.bincount(values, minlength=256)
+        mean, std = mean_and_deviation(histogram)
+        return dataclasses.replace(draft, mean=mean, std=std)
+    side = tile_side(draft.channels, draft.size)
+    moments = Moments(draft.channels * side * side)
+    for batch in batches:
+        tiles = to_tiles(torch.from_numpy(batch).permute(0, 3, 1, 2).to(torch.float32), side)
+        moments.add(tiles.flatten(0, 1).to(torch.uint8).numpy())
+    return dataclasses.replace(draft, whitening=moments.whitening(draft.normalisation))
+
+
+def _with_channels(draft: Preprocessing, source: Source, sample: Positions) -> Preprocessing:
+    """Keep the number of channels where arrays all have the same, neither 1 nor 3.
+
+    Files decode to 1 or 3 channels always, so the first picture decides whether to look on.
+    """
+    from hubel.data.decoding import decode
+
+    counts: set[int] = set()
+    for position in sample.tolist():
+        raw = source.read(position)
+        counts.add(decode(raw, where=str(source.index.keys[position])).shape[2])
+        if len(counts) > 1 or counts & {1, 3}:
+            return draft
+    return dataclasses.replace(draft, colour="channels", channels=counts.pop())
+
+
+def mean_and_deviation(
+    histogram: NDArray[np.int64],
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the mean and the population deviation of values v/255, by counts (channels, 256).
+
+    μ = Σ nᵥ v / Σ nᵥ;  σ² = Σ nᵥ (v - μ)² / Σ nᵥ, and σ at least one grey level.
+    """
+    values = np.arange(256) / 255.0
+    total = histogram.sum(axis=1)
+    means = histogram @ values / total
+    spreads = (histogram * (values - means[:, None]) ** 2).sum(axis=1) / total
+    deviations = np.sqrt(spreads).clip(min=_LEAST_DEVIATION)
+    return tuple(means.tolist()), tuple(deviations.tolist())

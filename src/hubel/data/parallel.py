@@ -1,0 +1,51 @@
+"""Work done ahead in threads: in order, with bounded memory, and closed cleanly."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Done = TypeVar("Done")
+
+
+def available_threads() -> int:
+    """Return the number of processors that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on this system
+        return os.cpu_count() or 1
+
+
+def map_ahead(
+    function: Callable[[Item, threading.Event], Done],
+    items: Iterable[Item],
+    *,
+    threads: int,
+    ahead: int,
+) -> Generator[Done, None, None]:
+    """Yield `function(item, stop)` for each item, in order, computed in threads.
+
+    At most `ahead` items are begun and not yet taken, so memory is bounded. The first error is
+    raised where its item would have come. When the generator is closed (also by an error or an
+    interrupt of the consumer) `stop` is set, what waits is cancelled, and all threads end before
+    it returns.
+    """
+    stop = threading.Event()
+    waiting: deque[Future[Done]] = deque()
+    source = iter(items)
+    pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="hubel-data")
+    try:
+        for item in source:
+            waiting.append(pool.submit(function, item, stop))
+            if len(waiting) >= ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        stop.set()
+        pool.shutdown(wait=True, cancel_futures=True)

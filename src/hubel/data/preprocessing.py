@@ -1,0 +1,256 @@
+"""The one way from a picture to a tensor: in training, evaluation, prediction and all else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hubel.data.classical import Filter, parse_filters
+from hubel.data.colour import ColourSpace, to_channels, to_space
+from hubel.data.decoding import decode, picture_name
+from hubel.data.geometry import Matrix, Pixels, fit_matrix, resample
+from hubel.data.source import Raw, Source
+from hubel.data.whitening import Whitening
+from hubel.errors import HubelError, PictureError, RunError, UsageError
+from hubel.options.preprocessing import Fit, Normalisation, PreprocessingOptions
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Preprocessing:
+    """Decode → orient → grey or RGB → classical steps → fit → colour space → scale.
+
+    The colour space (hsv, lab, ycrcb) comes after the fit, since a hue is an angle, and the
+    mean of two reds on either side of 0 would be cyan. Same picture in, same tensor out.
+    """
+
+    size: int
+    """Side of the square, in pixels."""
+    channels: int
+    colour: ColourSpace
+    fit: Fit
+    filters: tuple[Filter, ...]
+    decode_at_least: int | None
+    """JPEG files may be decoded at reduced scale, with this shorter side or more; None: never."""
+    normalisation: Normalisation
+    mean: tuple[float, ...]
+    """Per channel, of values in 0 to 1; 0 where it is not used."""
+    std: tuple[float, ...]
+    """Per channel, at least one grey level, 1/255; 1 where it is not used."""
+    whitening: Whitening | None = None
+
+    @classmethod
+    def measure(
+        cls,
+        options: PreprocessingOptions,
+        source: Source,
+        positions: NDArray[np.int64],
+        *,
+        size: int,
+        grey: bool,
+        threads: int | None = None,
+    ) -> Preprocessing:
+        """Make the preprocessing that `options` ask for, measured on pictures of the source.
+
+        `positions` are those of the training split; of more than 10,000, 10,000 at a fixed
+        stride are measured. `grey` says what the colour `auto` means. Mean and deviation are
+        taken per channel over all pixels of the fitted pictures, as the network sees them, from
+        exact counts: they do not depend on the number of threads. With `auto`, pictures that
+        all have the same number of channels, neither 1 nor 3, keep them.
+
+        Errors: UsageError for filters or a size that cannot be; SourceError without pictures;
+        PictureError for one that cannot be decoded.
+        """
+        from hubel.data.measurement import measured
+
+        if size < 1:
+            raise UsageError(f"The size is {size}, but must be 1 or more pixels.")
+        filters = parse_filters(options.filters)
+        auto: ColourSpace = "grey" if grey else "rgb"
+        colour: ColourSpace = auto if options.colour == "auto" else options.colour
+        draft = cls(
+            size=size,
+            channels=1 if colour == "grey" else 3,
+            colour=colour,
+            fit=options.fit,
+            filters=filters,
+            # A filter's kernel is counted in pixels of the whole picture.
+            decode_at_least=None if filters else 2 * size,
+            normalisation=options.normalise,
+            mean=(),
+            std=(),
+        )
+        return measured(draft, source, positions, options.colour == "auto", threads)
+
+    def pixels(self, raw: Raw, where: str = "") -> Pixels:
+        """Decode a picture, bring it to grey or RGB and apply the classical steps.
+
+        Returns uint8 (height, width, channels). Errors: PictureError, naming `where`.
+        """
+        pixels = decode(raw, where=where, at_least=self.decode_at_least)
+        if pixels.shape[2] != self.channels:
+            name = picture_name(raw, where)
+            pixels = to_channels(pixels, self.colour, self.channels, name)
+        for step in self.filters:
+            pixels = step(pixels)
+        return pixels
+
+    def read(self, source: Source, position: int) -> Pixels:
+        """Read a picture of a source and return its `pixels`.
+
+        Errors: PictureError, naming the file or the picture's key, whatever went wrong.
+        """
+        where = str(source.index.keys[position])
+        try:
+            raw = source.read(position)
+            return self.pixels(raw, str(raw) if isinstance(raw, Path) else where)
+        except HubelError:
+            raise
+        except Exception as error:  # a source of one's own may raise anything
+            raise PictureError(where, f"it cannot be read ({error!r})") from error
+
+    def geometry(self, height: int, width: int) -> Matrix:
+        """Return the matrix (2, 3), output pixel to source pixel, of the fit; see `geometry`."""
+        return fit_matrix(height, width, self.size, self.fit)
+
+    def resample(
+        self, pixels: Pixels, matrix: Matrix | None = None, out: Pixels | None = None
+    ) -> Pixels:
+        """Bring pixels to uint8 (size, size, channels), by the fit or another matrix.
+
+        Without `out` the result may share memory with `pixels`.
+        """
+        if matrix is None:
+            matrix = self.geometry(pixels.shape[0], pixels.shape[1])
+        if self.colour not in ("hsv", "lab", "ycrcb"):
+            return resample(pixels, matrix, self.size, out)
+        converted = to_space(resample(pixels, matrix, self.size), self.colour)
+        if out is None:
+            return converted
+        out[...] = converted
+        return out
+
+    def normalise(self, batch: Tensor) -> Tensor:
+        """Scale uint8 (N, size, size, C) to float32 (N, C, size, size), channels last.
+
+        x/255, then (x - mean) / std per channel, or the whitening, or nothing more.
+        """
+        return self.standardise(self.unit(batch))
+
+    def unit(self, batch: Tensor) -> Tensor:
+        """Scale uint8 (N, size, size, C) to float32 (N, C, size, size) in 0 to 1."""
+        values = batch.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.channels_last)
+        return values.div_(255.0)
+
+    def standardise(self, values: Tensor) -> Tensor:
+        """Take float32 (N, C, size, size) in 0 to 1 to the network's scale; may work in place."""
+        if self.whitening is not None:
+            return self.whitening(values).contiguous(memory_format=torch.channels_last)
+        if self.normalisation == "standard":
+            mean = torch.tensor(self.mean, dtype=torch.float32, device=values.device)
+            std = torch.tensor(self.std, dtype=torch.float32, device=values.device)
+            values.sub_(mean.view(-1, 1, 1)).div_(std.view(-1, 1, 1))
+        return values
+
+    def tensor(self, raw: Raw, where: str = "") -> Tensor:
+        """Return a picture as float32 (channels, size, size)."""
+        pixels = self.resample(self.pixels(raw, where))
+        return self.normalise(torch.from_numpy(pixels.copy())[None])[0]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all but the whitening's tensors as JSON values; floats come back exactly."""
+        return {
+            "size": self.size,
+            "channels": self.channels,
+            "colour": self.colour,
+            "fit": self.fit,
+            "filters": [str(step) for step in self.filters],
+            "decode_at_least": self.decode_at_least,
+            "normalisation": self.normalisation,
+            "mean": list(self.mean),
+            "std": list(self.std),
+        }
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the tensors that belong beside `to_json`: none, or the whitening's two."""
+        if self.whitening is None:
+            return {}
+        return {"whitening_mean": self.whitening.mean, "whitening_matrix": self.whitening.matrix}
+
+    @classmethod
+    def from_json(
+        cls, stored: Mapping[str, Any], tensors: Mapping[str, Tensor] | None = None
+    ) -> Preprocessing:
+        """Return the preprocessing that `to_json` and `tensors` gave.
+
+        Errors: RunError where anything is missing, unknown or does not fit together.
+        """
+        try:
+            parts = msgspec.convert(dict(stored), _Stored)
+            filters = parse_filters(parts.filters)
+            whitening = _whitening(parts, tensors or {})
+            _check(parts)
+        except (msgspec.ValidationError, UsageError, ValueError) as error:
+            raise RunError(f"The run's preprocessing is damaged: {error}") from error
+        return cls(
+            size=parts.size,
+            channels=parts.channels,
+            colour=parts.colour,
+            fit=parts.fit,
+            filters=filters,
+            decode_at_least=parts.decode_at_least,
+            normalisation=parts.normalisation,
+            mean=parts.mean,
+            std=parts.std,
+            whitening=whitening,
+        )
+
+
+class _Stored(msgspec.Struct, forbid_unknown_fields=True):
+    size: int
+    channels: int
+    colour: ColourSpace
+    fit: Fit
+    filters: tuple[str, ...]
+    decode_at_least: int | None
+    normalisation: Normalisation
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def _check(parts: _Stored) -> None:
+    fixed = {"channels": None, "grey": 1}.get(parts.colour, 3)
+    if parts.size < 1 or parts.channels < 1 or fixed not in (None, parts.channels):
+        what = f"{parts.channels} channels of {parts.colour} at size {parts.size}"
+        raise ValueError(f"there is no picture with {what}")
+    for name, numbers in (("mean", parts.mean), ("std", parts.std)):
+        if len(numbers) != parts.channels or not all(map(math.isfinite, numbers)):
+            raise ValueError(f"{name} needs {parts.channels} finite numbers, got {numbers}")
+    if min(parts.std) <= 0:
+        raise ValueError(f"std needs positive numbers, got {parts.std}")
+
+
+def _whitening(parts: _Stored, tensors: Mapping[str, Tensor]) -> Whitening | None:
+    from hubel.data.whitening import tile_side
+
+    kind: Literal["pca", "zca"]
+    if parts.normalisation == "pca":
+        kind = "pca"
+    elif parts.normalisation == "zca":
+        kind = "zca"
+    else:
+        return None
+    values = parts.channels * tile_side(parts.channels, parts.size) ** 2
+    for name, shape in (("whitening_mean", (values,)), ("whitening_matrix", (values, values))):
+        found = tuple(tensors[name].shape) if name in tensors else "nothing"
+        if found != shape:
+            raise ValueError(f"{name} needs the shape {shape}, got {found}")
+    return Whitening(kind=kind, mean=tensors["whitening_mean"], matrix=tensors["whitening_matrix"])
