@@ -182,7 +182,10 @@ def fake_timm(monkeypatch):
             raise TypeError("unexpected keyword argument 'depth'\nmore")
         calls.append((name, pretrained, rest))
         return nn.Sequential(
-            nn.Conv2d(in_chans, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, num_classes)
+            nn.Conv2d(in_chans, 4, 3),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(4, num_classes),
         )
 
     module = types.ModuleType("timm")

@@ -29,6 +29,7 @@ class CsvLog(Observer):
         self.rows = list(rows)
 
     def passed(self, row: EpochRow) -> None:
+        """Write the log with its new row."""
         self.rows.append(row)
         text = io.StringIO()
         writer = csv.DictWriter(text, EpochRow.__dataclass_fields__, lineterminator="\n")
@@ -45,18 +46,21 @@ class TensorBoardLog(Observer):
         self.writer: SummaryWriter | None = None
 
     def started(self, settings: Settings, step: int) -> None:
+        """Open an event file; what a killed run wrote after `step` is hidden."""
+        del settings
         from torch.utils.tensorboard.writer import SummaryWriter
 
-        # What a killed run wrote after its last checkpoint is hidden by purge_step.
         purge = step if step else None
         self.writer = SummaryWriter(str(self.run.path / "tensorboard"), purge_step=purge)
 
     def stepped(self, event: StepEvent) -> None:
+        """Write loss and learning rate, one step in ten."""
         if self.writer is not None and event.step % _PER_STEP == 0:
             self.writer.add_scalar("step/loss", event.loss, event.step)
             self.writer.add_scalar("step/learning rate", event.lr, event.step)
 
     def passed(self, row: EpochRow) -> None:
+        """Write the scores of a pass."""
         if self.writer is None:
             return
         for name in ("train_loss", "train_score", "val_loss", "val_score", "pictures_per_s"):
@@ -65,5 +69,6 @@ class TensorBoardLog(Observer):
                 self.writer.add_scalar(f"pass/{name}", value, row.step)
 
     def ended(self) -> None:
+        """Close the event file."""
         if self.writer is not None:
             self.writer.close()

@@ -39,7 +39,8 @@ class Settings:
     balance: Balance
     optimizer: OptimizerName
     lr: float
-    momentum: float
+    momentum: float | None
+    """None where the optimizer has none."""
     weight_decay: float
     l1: float
     schedule: ScheduleName
