@@ -1,0 +1,321 @@
+"""The loop: an interrupted training and one that never was give the same bits."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from hubel.data.augmentation import Augmentation
+from hubel.data.batching import BatchLoader
+from hubel.data.preprocessing import Preprocessing
+from hubel.data.source import Index, Raw, Source
+from hubel.errors import TrainingError
+from hubel.options.preprocessing import PreprocessingOptions
+from hubel.results import EpochRow, Run
+from hubel.training.checkpoint import BEST, load, load_newest
+from hubel.training.events import Observer, StepEvent
+from hubel.training.losses import build_loss
+from hubel.training.loop import Interrupted, Trainer
+from hubel.training.settings import Settings
+
+PICTURES, CLASSES, SIDE = 30, 3, 8
+SETTINGS = Settings(
+    source="stripes",
+    seed=5,
+    model="small",
+    model_arguments={},
+    task="classification",
+    outputs=CLASSES,
+    channels=1,
+    size=SIDE,
+    loss="cross-entropy",
+    label_smoothing=0.1,
+    focal_gamma=2.0,
+    balance="none",
+    optimizer="adamw",
+    lr=0.01,
+    momentum=0.9,
+    weight_decay=0.01,
+    l1=1e-4,
+    schedule="cosine",
+    warmup=0.1,
+    epochs=4,
+    steps=16,
+    steps_per_pass=4,
+    batch=4,
+    accumulate=2,
+    augment=("safe",),
+    ema=0.9,
+    clip=1.0,
+    patience=0,
+    precision="float32",
+    channels_last=True,
+    threads=1,
+    checkpoint_every_s=3600.0,
+)
+
+
+class Stripes(Source):
+    """Noise with a bright stripe where the class says."""
+
+    name = "stripes"
+
+    def __init__(self) -> None:
+        random = np.random.default_rng(0)
+        labels = np.arange(PICTURES) % CLASSES
+        self.pictures = random.integers(0, 120, (PICTURES, SIDE, SIDE), dtype=np.uint8)
+        for picture, label in zip(self.pictures, labels, strict=True):
+            picture[2 * label : 2 * label + 2] += 100
+        self.index = Index(
+            task="classification",
+            classes=("top", "middle", "bottom"),
+            keys=[f"train/{number}" for number in range(PICTURES)],
+            labels=labels.astype(np.int64),
+            splits=np.zeros(PICTURES, np.int8),
+        )
+
+    def read(self, position: int) -> Raw:
+        return self.pictures[position]
+
+
+class StopAt(Observer):
+    """Asks for a stop after one step, as Ctrl-C does."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+        self.trainer: Trainer | None = None
+
+    def stepped(self, event: StepEvent) -> None:
+        if event.step == self.step:
+            assert self.trainer is not None
+            self.trainer.ask_to_stop()
+
+
+def make_trainer(folder: Path, settings: Settings = SETTINGS, **changes: Any) -> Trainer:
+    settings = replace(settings, **changes)
+    source = Stripes()
+    positions = np.arange(PICTURES)
+    preprocessing = Preprocessing.measure(
+        PreprocessingOptions(), source, positions, size=SIDE, grey=True
+    )
+    torch.manual_seed(settings.seed)
+    module = nn.Sequential(
+        nn.Conv2d(1, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.Dropout(0.3),
+        nn.Flatten(),
+        nn.Linear(4 * 36, CLASSES),
+    )
+    weights = None
+    if settings.balance == "sampling":
+        weights = 1.0 + source.index.labels
+    loader = BatchLoader(
+        source,
+        positions,
+        preprocessing,
+        source.index.labels,
+        batch=settings.batch,
+        seed=settings.seed,
+        augmentation=Augmentation.from_names(
+            settings.augment, num_classes=CLASSES, seed=settings.seed
+        ),
+        shuffle=True,
+        weights=weights,
+        threads=2,
+    )
+
+    def validate(network: nn.Module) -> tuple[float, float]:
+        total = sum(float(weight.detach().double().sum()) for weight in network.parameters())
+        return abs(total), math.sin(total * 50)
+
+    return Trainer(
+        settings,
+        module,
+        loader,
+        build_loss("cross-entropy", task="classification", label_smoothing=0.1),
+        Run(folder),
+        validate=validate,
+        constants={"matrix": torch.eye(2)},
+    )
+
+
+def state_of(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return tensors and values of the last checkpoint, without what a clock decides."""
+    checkpoint, problem = load_newest(folder / "checkpoint")
+    assert not problem
+    values = dict(checkpoint.values)
+    rows = [row[:7] for row in values.pop("rows")]
+    for name in ("seconds", "waited_s", "pass_seconds"):
+        values.pop(name)
+    return dict(checkpoint.tensors), values | {"rows": rows}
+
+
+def assert_same(one: Path, other: Path) -> None:
+    tensors, values = state_of(one)
+    others, other_values = state_of(other)
+    assert values == other_values
+    assert tensors.keys() == others.keys()
+    for name, tensor in tensors.items():
+        if name != "rng.torch":
+            assert torch.equal(tensor, others[name]), name
+    best, other_best = load(one / "checkpoint" / BEST), load(other / "checkpoint" / BEST)
+    assert best.values == other_best.values
+    for name, tensor in best.tensors.items():
+        assert torch.equal(tensor, other_best.tensors[name]), name
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "as the table": {},
+    "mixed pictures": {"augment": ("safe", "mixup", "erasing")},
+    "cutmix, sampled, plain": {"augment": ("cutmix",), "balance": "sampling", "ema": 0.0},
+    "plateau": {"schedule": "plateau", "optimizer": "nesterov", "warmup": 0.0},
+    "part of a last pass": {"steps": 14, "optimizer": "rmsprop", "schedule": "exponential"},
+    "whole passes": {
+        "optimizer": "gd",
+        "momentum": None,
+        "accumulate": 8,
+        "steps_per_pass": 1,
+        "steps": 4,
+        "lr": 0.1,
+    },
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_interrupted_is_uninterrupted(variant: str, tmp_path: Path) -> None:
+    changes = VARIANTS[variant]
+    whole = make_trainer(tmp_path / "whole", **changes)
+    assert whole.train() == "finished"
+    steps = whole.settings.steps
+    for stop in sorted({1, 2, 4, steps - 3, steps}):
+        folder = tmp_path / f"stopped-{stop}"
+        first = make_trainer(folder, **changes)
+        observer = StopAt(stop)
+        observer.trainer = first
+        first.observers = [observer]
+        with pytest.raises(Interrupted, match="hubel train --resume"):
+            first.train()
+        torch.manual_seed(999)  # Another process begins with another random state.
+        second = make_trainer(folder, **changes)
+        second.restore(load_newest(folder / "checkpoint")[0])
+        assert second.progress.step == stop
+        assert second.train() == "finished"
+        assert_same(tmp_path / "whole", folder)
+
+
+def test_a_killed_training_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
+    make_trainer(tmp_path / "whole").train()
+
+    class Killed(Exception):  # noqa: N818
+        pass
+
+    class Kill(Observer):
+        def stepped(self, event: StepEvent) -> None:
+            if event.step == 11:
+                raise Killed
+
+    first = make_trainer(tmp_path / "killed")
+    first.observers = [Kill()]
+    with pytest.raises(Killed):
+        first.train()
+    second = make_trainer(tmp_path / "killed")
+    second.restore(load_newest(tmp_path / "killed" / "checkpoint")[0])
+    assert second.progress.step == 8
+    second.train()
+    assert_same(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_checkpoints_inside_a_pass_are_written_when_due(tmp_path: Path) -> None:
+    saved: list[int] = []
+    trainer = make_trainer(tmp_path, checkpoint_every_s=0.0)
+
+    class Count(Observer):
+        def saved(self, path: Path) -> None:
+            saved.append(trainer.progress.step)
+
+    trainer.observers = [Count()]
+    trainer.train()
+    assert saved == list(range(1, 17))
+
+
+def test_the_log_adds_up(tmp_path: Path) -> None:
+    rows: list[EpochRow] = []
+    losses: list[float] = []
+
+    class Keep(Observer):
+        def passed(self, row: EpochRow) -> None:
+            rows.append(row)
+
+        def stepped(self, event: StepEvent) -> None:
+            losses.append(event.loss * event.pictures)
+
+    trainer = make_trainer(tmp_path)
+    trainer.observers = [Keep()]
+    trainer.train()
+    assert [row.epoch for row in rows] == [1, 2, 3, 4]
+    assert [row.step for row in rows] == [4, 8, 12, 16]
+    for number, row in enumerate(rows):
+        expected = sum(losses[4 * number : 4 * number + 4]) / PICTURES
+        assert row.train_loss == pytest.approx(expected, rel=1e-12)
+        assert 0 <= row.train_score <= 1
+        assert row.lr == trainer.updater.schedule.at(row.step - 1)
+
+
+def test_accumulated_batches_are_one_large_batch(tmp_path: Path) -> None:
+    """Without batch statistics and dropout, 2 batches of 4 give the step of 1 batch of 8."""
+    weights: list[torch.Tensor] = []
+    for batch, accumulate in ((4, 2), (8, 1)):
+        trainer = make_trainer(
+            tmp_path / str(batch),
+            batch=batch,
+            accumulate=accumulate,
+            steps=4,
+            optimizer="sgd",
+            momentum=None,
+            ema=0.0,
+            augment=("none",),
+        )
+        trainer.module[1] = nn.Identity()
+        trainer.module[3] = nn.Identity()
+        trainer.train()
+        weights.append(torch.cat([w.detach().flatten() for w in trainer.module[5].parameters()]))
+    torch.testing.assert_close(weights[0], weights[1], rtol=1e-5, atol=1e-6)
+
+
+def test_patience_ends_a_training(tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path, patience=2)
+    scores = iter([0.5, 0.4, 0.3, 0.9])
+    trainer.validate = lambda _module: (1.0, next(scores))
+    assert trainer.train() == "early-stopping"
+    assert trainer.progress.step == 12
+    assert trainer.progress.best_epoch == 1
+
+
+def test_on_a_tie_the_later_weights_are_kept(tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path)
+    trainer.validate = lambda _module: (1.0, 0.5)
+    trainer.train()
+    assert trainer.progress.best_epoch == 4
+
+
+def test_a_loss_that_is_not_finite_names_the_pictures(tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path)
+    with torch.no_grad():
+        trainer.module[5].weight.fill_(math.nan)
+    with pytest.raises(TrainingError, match=r"The loss became nan at step 1, .* train/\d+"):
+        trainer.train()
+
+
+def test_rehearsal_measures_and_saves_nothing(tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path)
+    seconds = trainer.rehearse(0.0)
+    assert 0 < seconds < 60
+    assert not (tmp_path / "checkpoint").exists()

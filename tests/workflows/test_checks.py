@@ -1,0 +1,94 @@
+"""Options that do not fit together, and what a run keeps of them."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hubel.errors import RunError, UsageError
+from hubel.options import TrainOptions
+from hubel.workflows.checks import check_fresh, check_resumed, set_by_user
+from hubel.workflows.folders import new_run_folder
+from hubel.workflows.keeping import command_of, options_toml
+
+
+@pytest.mark.parametrize(
+    ("settings", "hint"),
+    [
+        ({"epochs": 0}, "--epochs takes a number 1 or more, not 0"),
+        ({"batch": -1}, "--batch takes a number 1 or more"),
+        ({"lr": 0.0}, "--lr takes a number above 0"),
+        ({"momentum": 1.0}, "--momentum takes a number from 0 to below 1"),
+        ({"dropout": 1.5}, "--dropout takes"),
+        ({"ema": 1.0}, "--ema takes"),
+        ({"seed": -3}, "--seed takes"),
+        ({"checkpoint_every": "often"}, "--checkpoint-every takes a time"),
+        ({"epochs": 3, "budget": "5m"}, "--epochs and --budget"),
+        ({"optimizer": "gd", "accumulate": 4}, "leave out --accumulate"),
+        ({"augment": ("none", "mixup")}, "--augment none and --augment mixup exclude"),
+    ],
+)
+def test_what_does_not_fit(settings: dict[str, Any], hint: str) -> None:
+    with pytest.raises(UsageError, match=hint):
+        check_fresh(TrainOptions(**settings))
+
+
+def test_what_fits() -> None:
+    check_fresh(TrainOptions(epochs=1, momentum=0.0, augment=("mixup", "cutmix"), seed=2**63 - 1))
+
+
+def test_a_resumed_run_keeps_its_settings() -> None:
+    check_resumed(TrainOptions(resume=Path("x"), epochs=9, json=True, verbose="steps"))
+    with pytest.raises(UsageError, match="--batch, --lr cannot be changed there"):
+        check_resumed(TrainOptions(resume=Path("x"), lr=0.1, batch=3))
+
+
+def test_only_what_differs_counts_as_set() -> None:
+    assert set_by_user(TrainOptions(lr=0.5, seed=0, fit="crop")) == {"lr": 0.5, "fit": "crop"}
+
+
+def test_kept_options_are_read_back_by_config() -> None:
+    options = TrainOptions(
+        epochs=3, filters=("gaussian:5", "canny"), channels_last=False, allow_leaks=True, json=True
+    )
+    kept = tomllib.loads(options_toml("my pictures", options).decode())
+    assert kept == {
+        "source": "my pictures",
+        "epochs": 3,
+        "filters": ["gaussian:5", "canny"],
+        "channels_last": False,
+        "allow_leaks": True,
+    }
+
+
+def test_the_command_is_what_a_person_types() -> None:
+    options = TrainOptions(
+        weight_decay=0.1, filters=("sobel",), channels_last=False, allow_leaks=True
+    )
+    assert command_of("my pictures", options) == (
+        "hubel train 'my pictures' --filters sobel --weight-decay 0.1 --no-channels-last "
+        "--allow-leaks"
+    )
+
+
+def test_run_folders_are_numbered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = [str(new_run_folder(None, "/data/My Pets/", "torchvision:resnet18")) for _ in range(2)]
+    assert names == ["runs/my-pets-resnet18-1", "runs/my-pets-resnet18-2"]
+
+
+def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("")
+    with pytest.raises(UsageError, match=r"is not an empty folder; choose another one, or go on"):
+        new_run_folder(tmp_path, "a")
+    with pytest.raises(UsageError, match="is not an empty folder"):
+        new_run_folder(tmp_path / "x", "a")
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("")
+    with pytest.raises(RunError, match="choose another with --out"):
+        new_run_folder(tmp_path / "x" / "y", "a")
