@@ -10,23 +10,9 @@ from hubel.options import TrainOptions
 from hubel.results import Plan, Task
 from hubel.training.duration import parse_duration
 from hubel.training.hardware import available_threads
-from hubel.training.losses import DEFAULT_LOSS
 from hubel.training.recipes import resolve
 from hubel.training.settings import UNSET, ChosenBy, Draft, Settings, settings_of
 
-_FROM_RECIPE: Final = (
-    "batch",
-    "optimizer",
-    "lr",
-    "momentum",
-    "weight_decay",
-    "schedule",
-    "warmup",
-    "label_smoothing",
-    "ema",
-    "clip",
-    "epochs",
-)
 _PLAIN: Final = ("focal_gamma", "balance", "l1", "accumulate", "augment", "seed")
 
 
@@ -46,28 +32,13 @@ class Facts:
 def draft_settings(options: TrainOptions, facts: Facts) -> Draft:
     """Choose all settings but those that must be measured: arithmetic and number of steps."""
     draft = Draft({})
-    recipe = resolve(
-        options.recipe,
-        pictures=facts.train_pictures,
-        size=facts.size,
-        task=facts.task,
-        model=options.model,
-        optimizer=options.optimizer,
-        batch=options.batch,
-    )
-    for name in _FROM_RECIPE:
-        mine = getattr(options, name)
-        if mine is not None:
-            draft.choose(name, mine, "user", "set by you")
-        else:
-            value, reason = recipe[name]
-            draft.choose(name, value, "recipe", reason)
     for name in _PLAIN:
         _take(draft, name, getattr(options, name), TrainOptions.__dataclass_fields__[name].default)
-    _choose_network(draft, options, facts, recipe)
-    loss_reason = f"usual for {facts.task}"
-    _own(draft, "loss", options.loss, DEFAULT_LOSS.get(facts.task), loss_reason)
-    _own(draft, "patience", options.patience, 0, "the schedule ends the training", "default")
+    given = {name: getattr(options, name) for name in TrainOptions.__dataclass_fields__}
+    for choice in resolve(options.recipe, given, pictures=facts.train_pictures, task=facts.task):
+        draft.choices[choice.name] = choice
+    _choose_network(draft, options, facts)
+    _own(draft, "patience", options.patience, None, "the schedule ends the training", "default")
     _own(draft, "threads", options.threads, available_threads(), "processors of this machine")
     every = parse_duration(options.checkpoint_every, "--checkpoint-every")
     _take(draft, "checkpoint_every_s", every, 60.0)
@@ -75,17 +46,12 @@ def draft_settings(options: TrainOptions, facts: Facts) -> Draft:
     return draft
 
 
-def _choose_network(
-    draft: Draft, options: TrainOptions, facts: Facts, recipe: dict[str, tuple[Any, str]]
-) -> None:
+def _choose_network(draft: Draft, options: TrainOptions, facts: Facts) -> None:
     draft.choose("source", facts.source, "user", "set by you")
     _take(draft, "model", options.model, "hubelnet")
-    dropout, reason = recipe["dropout"]
-    if options.dropout is not None:
-        dropout, reason = options.dropout, "set by you"
-    arguments = {"dropout": dropout} if dropout else {}
-    by: ChosenBy = "user" if options.dropout is not None else "recipe"
-    draft.choose("model_arguments", arguments, by, reason)
+    dropout = draft.choices.pop("dropout")
+    arguments = {"dropout": dropout.value} if dropout.value else {}
+    draft.choices["model_arguments"] = replace(dropout, name="model_arguments", value=arguments)
     by_size: ChosenBy = "user" if options.size is not None else "hubel"
     draft.choose("size", facts.size, by_size, facts.size_reason)
     draft.choose("channels", facts.channels, "hubel", "colours of the pictures")

@@ -55,10 +55,10 @@ class Settings:
     augment: tuple[str, ...]
     ema: float
     """0 where no average is kept."""
-    clip: float
-    """0 where gradients are not clipped."""
-    patience: int
-    """0 where training never stops early."""
+    clip: float | None
+    """None where gradients are not clipped."""
+    patience: int | None
+    """None where training never stops early."""
     precision: Precision
     channels_last: bool
     threads: int

@@ -24,7 +24,6 @@ from hubel.training.losses import balance_weights, build_loss
 from hubel.training.numbers import InUnits, in_units
 from hubel.training.planning import drops_last
 from hubel.training.settings import Settings
-from hubel.workflows.watching import Watcher
 
 VALIDATION_BATCH = 256
 

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 
 from hubel.architectures import choose_size
 from hubel.data.dataset import Dataset
-from hubel.data.integrity import inspect_source
+from hubel.data.integrity import inspect_source, require_trainable
 from hubel.data.manifest import write_manifest
 from hubel.data.opening import open_source
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.source import TRAIN, Source
-from hubel.errors import HubelError, LeakError, SourceError, UsageError
+from hubel.errors import UsageError
 from hubel.options import TrainOptions
-from hubel.results import Finding, Inspection, Run
+from hubel.results import Inspection, Run
 from hubel.results.files import write_bytes, write_json
 from hubel.training.hardware import choose_arithmetic
 from hubel.training.logs import CsvLog, TensorBoardLog
@@ -33,8 +33,6 @@ from hubel.workflows.interrupts import graceful
 from hubel.workflows.keeping import options_toml
 from hubel.workflows.resuming import resume
 from hubel.workflows.watching import Watcher
-
-LEAKS: Final = frozenset({"data/leak", "data/near-leak"})
 
 
 def train(
@@ -72,14 +70,13 @@ def _train_new(
 ) -> Run:
     check_fresh(options)
     opened = open_source(source)
-    _check_trainable(opened)
     run = Run(new_run_folder(options.out, opened.name, options.model))
     try:
         dataset = inspect_source(
             opened, seed=options.seed, threads=options.threads, progress=watcher.scanning
         )
         watcher.inspected(dataset.inspection)
-        check_dataset(dataset, allow_leaks=options.allow_leaks)
+        require_trainable(dataset, allow_leaks=options.allow_leaks)
         draft = draft_settings(options, _facts(options, opened, dataset))
         torch.set_num_threads(draft["threads"])
         preprocessing = _measure(options, dataset, draft)
@@ -105,55 +102,6 @@ def _train_new(
         ending = trainer.train()
     finish(run, trainer, ending, dataset, watcher)
     return run
-
-
-def _check_trainable(source: Source) -> None:
-    """Refuse sources that nothing can be learned from."""
-    index = source.index
-    if index.task == "unlabelled":
-        raise SourceError(
-            f"{source.name} has no labels to learn: put the pictures into one folder a class, or "
-            "name them in a CSV with path,label; hubel data inspects it as it is."
-        )
-    if index.task != "regression" and len(index.classes) < 2 and index.task == "classification":
-        raise SourceError(
-            f"{source.name} has one class only ({', '.join(index.classes)}): a network needs two "
-            "or more to tell apart."
-        )
-
-
-def check_dataset(dataset: Dataset, *, allow_leaks: bool) -> None:
-    """Refuse pictures that would give a wrong answer.
-
-    Errors: LeakError with the list of leaks in splits that the user made; SourceError where the
-    training split is empty or holds one class.
-    """
-    leaks = [f for f in dataset.inspection.findings if f.id in LEAKS and f.severity == "error"]
-    if leaks and not allow_leaks:
-        raise LeakError(_leaks_sentence(leaks))
-    positions = dataset.positions(TRAIN)
-    if not len(positions):
-        raise SourceError(
-            f"{dataset.source.name}: no picture of the training split can be decoded; "
-            f"{len(dataset.inspection.undecodable)} cannot: "
-            f"{'; '.join(dataset.inspection.undecodable[:3])}."
-        )
-    labels = dataset.labels_of(positions)
-    if dataset.source.index.task == "classification" and len(set(labels.tolist())) < 2:
-        only = dataset.source.index.classes[int(labels[0])]
-        raise SourceError(
-            f"{dataset.source.name}: the training split holds pictures of one class only ({only}): "
-            "a network needs two or more to tell apart."
-        )
-
-
-def _leaks_sentence(leaks: list[Finding]) -> str:
-    pictures = "\n".join(f"  {where}" for leak in leaks for where in leak.where[:20])
-    total = sum(len(leak.where) for leak in leaks)
-    return (
-        f"{leaks[0].what} The test would measure memory, not sight. Remove them from one side, let "
-        f"hubel make the splits, or say --allow-leaks. The first of {total}:\n{pictures}"
-    )
 
 
 def _facts(options: TrainOptions, source: Source, dataset: Dataset) -> Facts:
