@@ -152,9 +152,9 @@ class Augmentation:
             return inputs, targets
         with _seeded(one_seed(self.seed, epoch, step, _BATCH, 1)):
             if "erasing" in self.names:
-                erase = v2.RandomErasing(p=0.5)
-                for place, picture in enumerate(inputs):
-                    inputs[place] = erase(picture)
+                erase = v2.RandomErasing(p=1.0)
+                for place in torch.nonzero(torch.rand(len(inputs)) < 0.5).flatten().tolist():
+                    inputs[place] = erase(inputs[place])
             if blends:
                 inputs, targets = v2.RandomChoice(blends)(inputs, targets)
         return inputs.contiguous(memory_format=torch.channels_last), targets

@@ -94,8 +94,8 @@ def _sobel(plane: Pixels, side: float) -> Pixels:
 
 def _laplacian(plane: Pixels, side: float) -> Pixels:
     size = int(side)
-    impulse = np.zeros((2 * size + 1, 2 * size + 1), np.float32)
-    impulse[size, size] = 1
+    impulse = np.zeros((4 * size + 1, 4 * size + 1), np.float32)  # borders are far enough away
+    impulse[2 * size, 2 * size] = 1
     kernel = cv2.Laplacian(impulse, cv2.CV_32F, ksize=size)
     values = cv2.Laplacian(plane, cv2.CV_32F, ksize=size)
     return _to_bytes(np.abs(values) / kernel[kernel > 0].sum())

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hubel.data.decoding import decode
 from hubel.data.parallel import available_threads, map_ahead
-from hubel.data.preprocessing import Preprocessing
+from hubel.data.preprocessing import Preprocessing, read_raw
 from hubel.data.source import Source
 from hubel.data.whitening import Moments, tile_side, to_tiles
 from hubel.errors import SourceError
@@ -75,9 +76,10 @@ def measured(
         return dataclasses.replace(draft, mean=mean, std=std)
     side = tile_side(draft.channels, draft.size)
     moments = Moments(draft.channels * side * side)
+    whole = draft.size - draft.size % side  # tiles that are filled up at the edges do not count
     for batch in batches:
-        tiles = to_tiles(torch.from_numpy(batch).permute(0, 3, 1, 2).to(torch.float32), side)
-        moments.add(tiles.flatten(0, 1).to(torch.uint8).numpy())
+        pictures = torch.from_numpy(batch[:, :whole, :whole]).permute(0, 3, 1, 2)
+        moments.add(to_tiles(pictures, side).flatten(0, 1).numpy())
     return dataclasses.replace(draft, whitening=moments.whitening(draft.normalisation))
 
 
@@ -86,12 +88,10 @@ def _with_channels(draft: Preprocessing, source: Source, sample: Positions) -> P
 
     Files decode to 1 or 3 channels always, so the first picture decides whether to look on.
     """
-    from hubel.data.decoding import decode
-
     counts: set[int] = set()
     for position in sample.tolist():
-        raw = source.read(position)
-        counts.add(decode(raw, where=str(source.index.keys[position])).shape[2])
+        raw, where = read_raw(source, position)
+        counts.add(decode(raw, where=where).shape[2])
         if len(counts) > 1 or counts & {1, 3}:
             return draft
     return dataclasses.replace(draft, colour="channels", channels=counts.pop())

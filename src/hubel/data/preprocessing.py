@@ -108,14 +108,8 @@ class Preprocessing:
 
         Errors: PictureError, naming the file or the picture's key, whatever went wrong.
         """
-        where = str(source.index.keys[position])
-        try:
-            raw = source.read(position)
-            return self.pixels(raw, str(raw) if isinstance(raw, Path) else where)
-        except HubelError:
-            raise
-        except Exception as error:  # a source of one's own may raise anything
-            raise PictureError(where, f"it cannot be read ({error!r})") from error
+        raw, where = read_raw(source, position)
+        return self.pixels(raw, where)
 
     def geometry(self, height: int, width: int) -> Matrix:
         """Return the matrix (2, 3), output pixel to source pixel, of the fit; see `geometry`."""
@@ -212,6 +206,21 @@ class Preprocessing:
             std=parts.std,
             whitening=whitening,
         )
+
+
+def read_raw(source: Source, position: int) -> tuple[Raw, str]:
+    """Return a picture of a source, not decoded, and its name for errors: its path, or its key.
+
+    Errors: PictureError, whatever a source of one's own raises.
+    """
+    key = str(source.index.keys[position])
+    try:
+        raw = source.read(position)
+    except HubelError:
+        raise
+    except Exception as error:
+        raise PictureError(key, f"it cannot be read ({error!r})") from error
+    return raw, str(raw) if isinstance(raw, Path) else key
 
 
 class _Stored(msgspec.Struct, forbid_unknown_fields=True):
