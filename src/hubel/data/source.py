@@ -51,8 +51,8 @@ class Source(ABC):
     """What the user calls it; recorded in runs."""
     index: Index
     split_shares: tuple[float, float, float] = (0.70, 0.15, 0.15)
-    """Shares of train, val and test where hubel splits pictures of which the source says nothing;
-    where the source has its own test pictures, val takes its share relative to train's."""
+    """Shares of train, val and test where hubel makes all three; where the source has test pictures
+    of its own, val gets 15% of the others."""
     findings: tuple[Finding, ...] = ()
     """What was noticed when the source was opened; `hubel data` adds what the pictures show."""
 
