@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hubel.results import Task
+from hubel.results import Finding, Task
 
 Raw = Path | bytes | NDArray[Any]
 """A picture before decoding: a file, the bytes of one, or pixels (height, width[, channels])."""
@@ -50,6 +50,11 @@ class Source(ABC):
     name: str
     """What the user calls it; recorded in runs."""
     index: Index
+    split_shares: tuple[float, float, float] = (0.70, 0.15, 0.15)
+    """Shares of train, val and test where hubel makes all three; where the source has test pictures
+    of its own, val gets 15% of the others."""
+    findings: tuple[Finding, ...] = ()
+    """What was noticed when the source was opened; `hubel data` adds what the pictures show."""
 
     @abstractmethod
     def read(self, position: int) -> Raw:

@@ -1,0 +1,114 @@
+"""Pictures that are files below a folder, and the walk that finds them."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, final
+
+from hubel.data.naming import is_picture
+from hubel.data.source import Index, Raw, Source
+from hubel.errors import SourceError
+from hubel.results import Finding
+
+_SYSTEM_FILES: Final = frozenset({"thumbs.db", "desktop.ini"})
+_SYSTEM_FOLDERS: Final = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN"})
+
+
+@final
+class FileSource(Source):
+    """Pictures in files: `index.keys` are paths below `root` (or absolute ones)."""
+
+    def __init__(
+        self,
+        name: str,
+        root: Path,
+        index: Index,
+        *,
+        odd_names: dict[str, str] | None = None,
+        findings: tuple[Finding, ...] = (),
+    ) -> None:
+        self.name = name
+        self.root = root
+        self.index = index
+        self.findings = findings
+        self._odd_names = odd_names or {}
+
+    def read(self, position: int) -> Raw:
+        """Return the path of the picture at `position`; it is opened only by the decoder."""
+        key = self.index.keys[position]
+        return self.root / self._odd_names.get(key, key)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The files below one folder."""
+
+    pictures: list[str]
+    """Paths relative to the folder, with `/`, sorted."""
+    others: Counter[str] = field(default_factory=Counter[str])
+    """How many files of each other suffix; files of the system and hidden ones are left out."""
+
+
+def list_folder(folder: Path, *, recursive: bool = True) -> Listing:
+    """Find the pictures below `folder`, following symbolic links, each folder once (no cycles).
+
+    Errors: SourceError for a folder that cannot be read.
+    """
+    listing = Listing([])
+    seen: set[tuple[int, int]] = {_identity(folder)}
+    waiting = [("", str(folder))]
+    while waiting:
+        prefix, path = waiting.pop()
+        for entry in _entries(path):
+            if entry.is_dir():
+                identity = _identity(entry.path)
+                if recursive and not hidden(entry.name) and identity not in seen:
+                    seen.add(identity)
+                    waiting.append((f"{prefix}{entry.name}/", entry.path))
+            elif not hidden(entry.name):
+                _file(entry, prefix, listing)
+    listing.pictures.sort()
+    return listing
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """Return the visible folders directly in `folder`, sorted by name."""
+    entries = _entries(str(folder))
+    names = sorted(entry.name for entry in entries if entry.is_dir() and not hidden(entry.name))
+    return [folder / name for name in names]
+
+
+def hidden(name: str) -> bool:
+    """Return whether a file or folder of this name belongs to the system, not to the data."""
+    return name.startswith(".") or name in _SYSTEM_FOLDERS or name.lower() in _SYSTEM_FILES
+
+
+def _file(entry: os.DirEntry[str], prefix: str, listing: Listing) -> None:
+    """Note one file; a link that leads nowhere counts, so that it is named as undecodable."""
+    broken = entry.is_symlink() and not Path(entry.path).exists()
+    if is_picture(entry.name) and (entry.is_file() or broken):
+        listing.pictures.append(f"{prefix}{entry.name}")
+    else:
+        listing.others[Path(entry.name).suffix.lower() or "no suffix"] += 1
+
+
+def _entries(path: str) -> list[os.DirEntry[str]]:
+    """Return what is in a folder, in the order of names."""
+    try:
+        with os.scandir(path) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise SourceError(f"Could not read the folder {path}: {error.strerror or error}.") from None
+
+
+def _identity(path: Path | str) -> tuple[int, int]:
+    status = os.stat(path)  # noqa: PTH116 - a string, not a Path, in the walk of a large folder
+    return status.st_dev, status.st_ino
+
+
+def printable(name: str) -> str:
+    """Return a file name that can stand in JSON: bytes that are no UTF-8 are written as \\xNN."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -1,0 +1,162 @@
+"""One pass over all pictures: what each is, whether it can be decoded, and its hashes.
+
+Nothing of a picture is kept but some 160 bytes: two hashes, a signature and a few numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hubel.data.decoding import decode, probe
+from hubel.data.perception import HASHED_SIDE, SIGNATURE_SIDE, perceptual_hashes
+from hubel.data.source import Source
+from hubel.errors import PictureError
+
+_CHUNK: Final = 64
+"""Pictures a task of the thread pool: few enough for progress, enough to hash in one go."""
+
+RECORD: Final = np.dtype(
+    [
+        ("decodable", np.bool_),
+        ("digest", np.uint8, 32),
+        ("phash", np.uint64),
+        ("signature", np.uint8, (SIGNATURE_SIDE, SIGNATURE_SIDE)),
+        ("width", np.uint32),
+        ("height", np.uint32),
+        ("stored_channels", np.uint8),
+        ("bit_depth", np.uint8),
+        ("grey", np.bool_),
+        ("least", np.uint8),
+        ("greatest", np.uint8),
+        ("deviation", np.float32),
+    ]
+)
+"""What is kept of a picture. `digest` is the SHA-256 of its decoded pixels and shape, `deviation`
+the standard deviation of its grey values (0 to 127.5)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scan:
+    """What one pass found; row i is the picture at position i of the index."""
+
+    records: NDArray[Any]
+    """Of type RECORD; all zero where the picture cannot be decoded."""
+    formats: NDArray[np.uint8]
+    """Positions in `format_names`."""
+    format_names: tuple[str, ...]
+    reasons: dict[int, str]
+    """Why a picture cannot be decoded, by position."""
+
+    @property
+    def usable(self) -> NDArray[np.int64]:
+        """Positions of the pictures that can be decoded."""
+        return np.flatnonzero(self.records["decodable"])
+
+
+@dataclass(slots=True)
+class _Chunk:
+    records: NDArray[Any]
+    formats: list[str]
+    reasons: dict[int, str]
+
+
+def scan(
+    source: Source,
+    *,
+    threads: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Scan:
+    """Decode every picture once, in threads, and return what is to be known of each.
+
+    `progress` is called with (pictures done, pictures) in the calling thread.
+    """
+    total = len(source.index)
+    records = np.zeros(total, RECORD)
+    formats = np.zeros(total, np.uint8)
+    names: dict[str, int] = {"": 0}
+    reasons: dict[int, str] = {}
+    for start, chunk in _chunks(source, threads or os.cpu_count() or 1):
+        end = start + len(chunk.records)
+        records[start:end] = chunk.records
+        formats[start:end] = [names.setdefault(name, len(names)) for name in chunk.formats]
+        reasons.update(chunk.reasons)
+        if progress is not None:
+            progress(end, total)
+    return Scan(records, formats, tuple(names), reasons)
+
+
+def _chunks(source: Source, threads: int) -> Iterator[tuple[int, _Chunk]]:
+    """Yield the chunks in order; an exception or Ctrl-C lets the waiting ones be forgotten."""
+    starts = range(0, len(source.index), _CHUNK)
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="hubel-scan")
+    try:
+        yield from zip(starts, pool.map(lambda start: _scan_chunk(source, start), starts))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _scan_chunk(source: Source, start: int) -> _Chunk:
+    positions = range(start, min(start + _CHUNK, len(source.index)))
+    records = np.zeros(len(positions), RECORD)
+    chunk = _Chunk(records, [""] * len(positions), {})
+    small = np.zeros((len(positions), HASHED_SIDE, HASHED_SIDE), np.float32)
+    for row, position in enumerate(positions):
+        try:
+            small[row], chunk.formats[row] = _scan_one(source, position, records[row])
+        except PictureError as error:
+            chunk.reasons[position] = error.reason
+        except OSError as error:
+            chunk.reasons[position] = error.strerror or str(error)
+    records["phash"] = np.where(records["decodable"], perceptual_hashes(small), np.uint64(0))
+    return chunk
+
+
+def _scan_one(source: Source, position: int, record: Any) -> tuple[NDArray[np.float32], str]:
+    """Fill in the record of one picture; return its small grey copy and its format."""
+    raw = source.read(position)
+    where = source.index.keys[position]
+    header = probe(raw, where=where)
+    pixels = decode(raw, where=where)
+    grey, is_grey = to_grey(pixels)
+    mean, deviation = cv2.meanStdDev(grey)
+    del mean
+    canonical = grey if is_grey else np.ascontiguousarray(pixels)
+    digest = hashlib.sha256(repr(canonical.shape).encode())
+    digest.update(canonical.data)
+    small = cv2.resize(grey, (HASHED_SIDE, HASHED_SIDE), interpolation=cv2.INTER_AREA)
+    record["digest"] = np.frombuffer(digest.digest(), np.uint8)
+    record["signature"] = cv2.resize(
+        small, (SIGNATURE_SIDE, SIGNATURE_SIDE), interpolation=cv2.INTER_AREA
+    )
+    record["height"], record["width"] = pixels.shape[:2]
+    record["stored_channels"] = header.channels
+    record["bit_depth"] = header.bit_depth
+    record["grey"] = is_grey
+    record["least"], record["greatest"] = int(pixels.min()), int(pixels.max())
+    record["deviation"] = deviation[0, 0]
+    record["decodable"] = True
+    return small.astype(np.float32), header.format
+
+
+def to_grey(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], bool]:
+    """Return (height, width) grey values, and whether the picture is grey in fact.
+
+    RGB becomes round(0.299 R + 0.587 G + 0.114 B); any other number of channels its first three,
+    or its first. A picture whose channels are equal is grey.
+    """
+    if pixels.shape[2] < 3:
+        return np.ascontiguousarray(pixels[..., 0]), pixels.shape[2] == 1
+    colour = np.ascontiguousarray(pixels[..., :3])
+    red, green, blue = cv2.split(colour)
+    if np.array_equal(red, green) and np.array_equal(green, blue) and pixels.shape[2] == 3:
+        return np.ascontiguousarray(red), True
+    return cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY), False
