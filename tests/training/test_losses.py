@@ -45,7 +45,8 @@ def sigmoid_loss(labels, smoothing, weights, gamma):
 
 
 @pytest.mark.parametrize(
-    ("smoothing", "weights", "gamma"), list(itertools.product((0.0, 0.2), (None, WEIGHTS), (0.0, 1.5)))
+    ("smoothing", "weights", "gamma"),
+    list(itertools.product((0.0, 0.2), (None, WEIGHTS), (0.0, 1.5))),
 )
 def test_classes_and_labels_against_their_formulas(smoothing, weights, gamma):
     given_weights = None if weights is None else torch.tensor(weights)

@@ -82,8 +82,12 @@ def _rebuild_first(module: nn.Module, name: str, channels: int) -> str:
                 padding_mode=layer.padding_mode,
             )
             setattr(parent, path.rpartition(".")[2], fresh)
-            return f"{name}: its first convolution ({path}) was built again for {channels} channels."
-    raise UsageError(f"{name} has no convolution over 3 channels that could be built for {channels}.")
+            return (
+                f"{name}: its first convolution ({path}) was built again for {channels} channels."
+            )
+    raise UsageError(
+        f"{name} has no convolution over 3 channels that could be built for {channels}."
+    )
 
 
 def _near(name: str, known: list[str]) -> str:
