@@ -138,17 +138,34 @@ def test_torchvision_with_other_channels_says_what_it_changed():
     loaded = get("torchvision:squeezenet1_1", channels=2, size=64)
     assert loaded.module(torch.zeros(2, 2, 64, 64)).shape == (2, 3)
     assert loaded.notes == (
-        "torchvision:squeezenet1_1: its first convolution (features.0) was built again for "
-        "2 channels.",
+        (
+            "torchvision:squeezenet1_1: its first convolution (features.0) was built again for "
+            "2 channels."
+        ),
     )
     assert loaded.architecture is None
     assert get("torchvision:squeezenet1_1", size=64).notes == ()
 
 
-def test_torchvision_families_that_need_the_size():
-    small = {"num_layers": 1, "num_heads": 2, "hidden_dim": 16, "mlp_dim": 16}
-    assert get("torchvision:vit_b_16", arguments=small).module.image_size == 32
-    assert not get("torchvision:googlenet", arguments={"init_weights": False}).module.aux_logits
+def test_torchvision_families_that_need_settings_of_their_own(monkeypatch):
+    import torchvision
+
+    calls = {}
+
+    def get_model(name, **settings):
+        calls[name] = settings
+        return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3))
+
+    monkeypatch.setattr(torchvision.models, "get_model", get_model)
+    for name in ("vit_b_16", "maxvit_t", "googlenet", "resnet18"):
+        get(f"torchvision:{name}", size=64)
+    base = {"weights": None, "num_classes": 3}
+    assert calls == {
+        "vit_b_16": base | {"image_size": 64},
+        "maxvit_t": base | {"input_size": (64, 64)},
+        "googlenet": base | {"aux_logits": False, "init_weights": True},
+        "resnet18": base,
+    }
 
 
 def test_a_network_without_such_a_convolution(monkeypatch):

@@ -3,6 +3,7 @@
 import json
 import math
 import warnings
+from itertools import pairwise
 
 import pytest
 import torch
@@ -137,11 +138,11 @@ def test_rates_stay_between_zero_and_the_peak(name, steps, per_epoch, warmup):
     rise = Schedule(
         name=name, peak=PEAK, steps=steps, steps_per_epoch=per_epoch, warmup_share=warmup
     ).warmup
-    assert all(a < b for a, b in zip(all_rates[:rise], all_rates[1:rise], strict=False))
+    assert all(a < b for a, b in pairwise(all_rates[:rise]))
     if name != "onecycle":
         falling = all_rates[rise:]
         assert falling[0] == PEAK
-        assert all(a >= b for a, b in zip(falling, falling[1:], strict=False))
+        assert all(a >= b for a, b in pairwise(falling))
 
 
 @settings(max_examples=30, deadline=None)

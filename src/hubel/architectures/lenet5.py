@@ -135,7 +135,8 @@ class TableConvolution(nn.Module):
 class RadialBasis(nn.Module):
     """Euclidean radial basis functions of fixed codes, negated to serve as logits.
 
-    logit[n, i] = -sum over j of (x[n, j] - code[i, j])^2 (equation 7); (n, 84) becomes (n, classes).
+    logit[n, i] = -sum over j of (x[n, j] - code[i, j])^2 (equation 7); (n, 84) becomes
+    (n, classes).
     The codes are a buffer: they are saved with the network and never trained.
     """
 

@@ -86,7 +86,7 @@ def load(
         )  # fmt: skip
     if is_file_name(name):
         factory = open_factory(name, trust_code=trust_code, stored_code=stored_code)
-        return _from_file(factory, name, given, outputs, channels, size)
+        return _from_file(factory, given, outputs, channels, size)
     architecture = look_up(ARCHITECTURES, name, "network")
     if task != "classification":
         given = {**architecture.other_tasks, **given}
@@ -99,13 +99,13 @@ def load(
 
 
 def _from_file(
-    factory: FileFactory, name: str, given: dict[str, Any], outputs: int, channels: int, size: int
+    factory: FileFactory, given: dict[str, Any], outputs: int, channels: int, size: int
 ) -> Loaded:
     """Call the factory of a user's file and try its network out."""
     module = factory.build(outputs=outputs, channels=channels, size=size, **given)
-    _try_out(module, name, outputs, channels, size)
+    _try_out(module, factory.name, outputs, channels, size)
     return Loaded(
-        module=module, name=name, arguments=given, code_digest=factory.digest,
+        module=module, name=factory.name, arguments=given, code_digest=factory.digest,
         code_text=factory.text, architecture=None,
     )  # fmt: skip
 
@@ -142,7 +142,7 @@ def _try_out(module: nn.Module, name: str, outputs: int, channels: int, size: in
     try:
         with torch.no_grad():
             answer = module(torch.zeros(2, channels, size, size))
-    except Exception as error:  # noqa: BLE001 - any code may raise anything
+    except Exception as error:
         raise UsageError(
             f"{name} cannot take pictures of {channels} channels and {size}x{size} pixels: "
             f"{first_line(error)}; try another --size."

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from torch import nn
 
 from hubel.architectures import hubelnet, lenet5
 
 
-class Builder(Protocol):
-    """Makes a network with fresh weights, drawn from torch's global generator.
-
-    The network turns (n, channels, size, size) into (n, outputs).
-    """
-
-    def __call__(
-        self, *, outputs: int, channels: int, size: int, **arguments: Any
-    ) -> nn.Module: ...
+Builder = Callable[..., nn.Module]
+"""Called with outputs=, channels=, size= and the network's own arguments; draws fresh weights from
+torch's global generator. The network turns (n, channels, size, size) into (n, outputs)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: the rate as a pure function of the step, so that a resume needs no state.
+"""Learning-rate schedules: the rate is a pure function of the step, so a resume needs no state.
 
 Plateau alone looks at the validation loss; its state is two numbers, kept in `Plateau`.
 """

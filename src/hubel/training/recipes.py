@@ -1,0 +1,154 @@
+"""Recipes: named sets of defaults, and how they are fitted to the data at hand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hubel.errors import look_up
+from hubel.results import Choice, Task
+from hubel.training.losses import DEFAULT_LOSS
+from hubel.training.optimizers import OPTIMIZERS
+
+LR_BATCH: Final = 128
+"""The batch for which the learning rates of the table of optimizers are meant."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What training does where the user sets nothing."""
+
+    summary: str
+    optimizer: str
+    schedule: str
+    warmup: float
+    label_smoothing: float
+    """Of losses over classes; 0 elsewhere."""
+    dropout: float
+    ema: float
+    clip: float | None
+    epochs: int | None
+    """None: by the number of pictures, see `fitted_epochs`."""
+    batch: int | None
+    """None: by the number of pictures, see `fitted_batch`."""
+
+
+RECIPES: Final[Mapping[str, Recipe]] = {
+    "default": Recipe(
+        summary="AdamW under a cosine with warm-up; passes and batch by the number of pictures",
+        optimizer="adamw", schedule="cosine", warmup=0.2, label_smoothing=0.1, dropout=0.0,
+        ema=0.0, clip=None, epochs=None, batch=None,
+    ),
+    "classical": Recipe(
+        summary="momentum 0.9 and the rate divided by 10 twice, as in the ResNet paper",
+        optimizer="momentum", schedule="step", warmup=0.0, label_smoothing=0.0, dropout=0.0,
+        ema=0.0, clip=None, epochs=None, batch=128,
+    ),
+}  # fmt: skip
+
+
+ADAPTIVE: Final = frozenset({"adagrad", "rmsprop", "adadelta", "adam", "adamw"})
+"""Optimizers whose step does not grow with the gradient."""
+
+NO_WARMUP: Final = frozenset({"cyclic", "onecycle"})
+"""Schedules that rise by themselves."""
+
+
+def fitted_epochs(pictures: int, *, whole_split: bool = False) -> int:
+    """Return 2000 / sqrt(pictures), from 8 to 120: small sets are seen more often.
+
+    300 for an optimizer that takes one step a pass.
+    """
+    if whole_split:
+        return 300
+    return max(8, min(120, round(2000 / math.sqrt(max(pictures, 1)))))
+
+
+def fitted_batch(pictures: int) -> int:
+    """Return the power of two nearest to sqrt(pictures), from 16 to 128."""
+    return max(16, min(128, 2 ** round(math.log2(math.sqrt(max(pictures, 1))))))
+
+
+def fitted_lr(optimizer: str, batch: int) -> float:
+    """Return the optimizer's highest learning rate for updates over `batch` pictures.
+
+    The table's rate is meant for 128 pictures. Adaptive optimizers take it times
+    sqrt(batch / 128), sgd and its kin times batch / 128, from 1/8 to 4; gd takes it as it is.
+    Source: goyal2017accurate, malladi2022sdes.
+    """
+    kind = look_up(OPTIMIZERS, optimizer, "optimizer")
+    if kind.whole_split:
+        return kind.lr
+    share = batch / LR_BATCH
+    return kind.lr * min(4.0, max(1 / 8, math.sqrt(share) if optimizer in ADAPTIVE else share))
+
+
+def resolve(
+    name: str, given: Mapping[str, Any], *, pictures: int, task: Task = "classification"
+) -> tuple[Choice, ...]:
+    """Return every setting of the recipe called `name` with its value and its reason.
+
+    `given` maps names of `TrainOptions` to what the user set (absent or None: not set); those
+    values stand as they are, and what depends on them follows. `pictures` counts the training
+    split. Settings: optimizer, epochs, batch, lr, momentum, weight_decay, schedule, warmup, loss,
+    label_smoothing, dropout, ema, clip. Errors: UsageError for an unknown recipe or name.
+    """
+    recipe = look_up(RECIPES, name, "recipe")
+    answers = _Answers(name, given)
+    optimizer = answers.add("optimizer", recipe.optimizer)
+    kind = look_up(OPTIMIZERS, optimizer, "optimizer")
+    epochs, batch = recipe.epochs, recipe.batch
+    answers.add(
+        "epochs",
+        fitted_epochs(pictures, whole_split=kind.whole_split) if epochs is None else epochs,
+        f"fitted to {pictures:,} training pictures: fewer pictures are seen more often"
+        if epochs is None
+        else "",
+    )
+    batch = answers.add(
+        "batch",
+        fitted_batch(pictures) if batch is None else min(batch, pictures),
+        f"about the square root of {pictures:,} training pictures" if batch is None else "",
+    )
+    update = batch * (given.get("accumulate") or 1)
+    answers.add("lr", fitted_lr(optimizer, update), f"{optimizer} over {update} pictures an update")
+    answers.add("momentum", kind.momentum, f"default of {optimizer}")
+    answers.add("weight_decay", kind.weight_decay, f"default of {optimizer}")
+    schedule = answers.add("schedule", recipe.schedule)
+    fits = schedule not in NO_WARMUP
+    answers.add(
+        "warmup", recipe.warmup if fits else 0.0, "" if fits else f"{schedule} rises by itself"
+    )
+    answers.add("loss", DEFAULT_LOSS[task], f"fits a {task} task")
+    smooth = task == "classification"
+    answers.add(
+        "label_smoothing",
+        recipe.label_smoothing if smooth else 0.0,
+        "" if smooth else f"a {task} task has no single class to smooth",
+    )
+    for rest in ("dropout", "ema", "clip"):
+        answers.add(rest, getattr(recipe, rest))
+    return tuple(answers.choices)
+
+
+class _Answers:
+    """Collects choices: the user's where there is one, else the recipe's."""
+
+    def __init__(self, recipe: str, given: Mapping[str, Any]) -> None:
+        self.recipe = recipe
+        self.given = given
+        self.choices: list[Choice] = []
+
+    def add(self, name: str, value: Any, reason: str = "") -> Any:
+        """Record the setting called `name`; return the value that stands."""
+        user = self.given.get(name)
+        if user is not None:
+            flag = name.replace("_", "-")
+            choice = Choice(name=name, value=user, chosen_by="user", reason=f"set by --{flag}")
+        else:
+            reason = reason or f"recipe {self.recipe}"
+            choice = Choice(name=name, value=value, chosen_by="recipe", reason=reason)
+        self.choices.append(choice)
+        return choice.value
