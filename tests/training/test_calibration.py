@@ -97,7 +97,8 @@ def test_temperature_is_the_same_in_any_order():
 @given(st.floats(0, 1))
 def test_bins_are_tenths_closed_above(confidence):
     number = int(bin_numbers(np.array([confidence]))[0])
-    assert (number / 10 < confidence or number == 0) and confidence <= (number + 1) / 10
+    assert number / 10 < confidence or number == 0
+    assert confidence <= (number + 1) / 10
 
 
 def test_reliability_by_hand():

@@ -19,6 +19,7 @@ from hubel.results import Calibrated, ModelCard, Run
 from hubel.training.answers import Interpreter
 from hubel.training.calibration import DEFAULT_ERROR, fit_calibration
 from hubel.training.inference import Loader, Progress, predict_logits
+from hubel.training.numbers import in_units
 from hubel.training.provenance import file_digest
 
 NETWORK: Final = "model."
@@ -150,7 +151,7 @@ def _build(run: Run, card: ModelCard, *, trust_code: bool) -> nn.Module:
             trust_code=trust_code,
             stored_code=_stored_code(run, card),
         )
-    return loaded.module
+    return in_units(loaded.module, card.task, len(card.classes))
 
 
 def _stored_code(run: Run, card: ModelCard) -> str | None:
@@ -193,17 +194,11 @@ def _load_network(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> 
 
 def _preprocessing(run: Run, card: ModelCard, tensors: dict[str, Tensor]) -> Preprocessing:
     """Restore the preprocessing of a run, and check that it feeds the network."""
-    try:
-        preprocessing = Preprocessing.from_json(card.preprocessing, _below(tensors, PREPROCESSING))
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(
-            f"The preprocessing in {run.model_file} is damaged or was edited "
-            f"({type(error).__name__}: {error}); restore the file, or train again."
-        ) from error
+    preprocessing = Preprocessing.from_json(card.preprocessing, _below(tensors, PREPROCESSING))
     shape = (preprocessing.channels, preprocessing.size, preprocessing.size)
-    if shape != tuple(card.input_shape):
+    if shape != card.input_shape:
         raise RunError(
             f"{run.model_file} contradicts itself: its preprocessing gives {shape}, but the "
-            f"network takes {tuple(card.input_shape)}; restore the file, or train again."
+            f"network takes {card.input_shape}; restore the file, or train again."
         )
     return preprocessing
