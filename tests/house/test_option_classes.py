@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import inspect
 import io
+import itertools
 import os
 import re
 from unittest import mock
@@ -34,7 +35,7 @@ def docstrings(kind: type) -> dict[str, str]:
     found: dict[str, str] = {}
     for base in reversed(kind.__mro__[:-1]):
         body = ast.parse(inspect.getsource(base)).body[0].body
-        for field, text in zip(body, body[1:], strict=False):
+        for field, text in itertools.pairwise(body):
             if (
                 isinstance(field, ast.AnnAssign)
                 and isinstance(text, ast.Expr)

@@ -1,0 +1,74 @@
+"""What a benchmark found, and where it stands: a section of RESULTS.md each."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+RESULTS: Final = Path(__file__).with_name("RESULTS.md")
+_PACKAGES: Final = ("hubel", "torch", "torchvision", "numpy")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """One benchmark's result."""
+
+    title: str
+    what: str
+    """How it was measured, in a sentence or two."""
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    verdict: str
+    """What follows from it, goal included."""
+
+    def markdown(self) -> str:
+        """Return the section, with where and when it was measured."""
+        lines = [" | ".join(cells) for cells in (self.header, ["---"] * len(self.header))]
+        lines += [" | ".join(row) for row in self.rows]
+        table = "\n".join(f"| {line} |" for line in lines)
+        return f"## {self.title}\n\n{self.what}\n\n{table}\n\n{self.verdict}\n\n{conditions()}\n"
+
+
+def conditions() -> str:
+    """Return versions, hardware and date in a line."""
+    versions = ", ".join(f"{package} {version(package)}" for package in _PACKAGES)
+    return (
+        f"*{datetime.now(UTC):%Y-%m-%d}; {_processor()}, {os.cpu_count()} processors; "
+        f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, "
+        f"{versions}.*"
+    )
+
+
+def _processor() -> str:
+    """Return the processor's name where the system tells it."""
+    try:
+        text = Path("/proc/cpuinfo").read_text("utf-8")
+    except OSError:
+        text = ""
+    found = re.search(r"^model name\s*:\s*(.+)$", text, flags=re.MULTILINE)
+    return found[1].strip() if found else platform.processor() or platform.machine()
+
+
+def record(name: str, section: Section) -> None:
+    """Replace the section called `name` in RESULTS.md, or add it at the end."""
+    begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+    text = RESULTS.read_text("utf-8")
+    block = f"{begin}\n{section.markdown()}{end}"
+    if begin in text:
+        before, _, rest = text.partition(begin)
+        text = before + block + rest.partition(end)[2]
+    else:
+        text = f"{text.rstrip()}\n\n{block}\n"
+    RESULTS.write_text(text, encoding="utf-8")
+
+
+def interval(metric: dict[str, float]) -> str:
+    """Return a share with its 95% interval in percent."""
+    return f"{metric['value']:.2%} ({metric['low']:.2%} to {metric['high']:.2%})"

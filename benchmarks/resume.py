@@ -1,0 +1,154 @@
+"""Interrupted = uninterrupted: the same bits, wherever a training is stopped or killed."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from benchmarks.recording import Section
+from benchmarks.running import hubel, run
+
+SETTINGS: Final[dict[str, tuple[str, ...]]] = {
+    "defaults": (),
+    "sgd, EMA, dropout, mixup, sampling, accumulation": (
+        *("--optimizer", "momentum", "--ema", "0.99", "--dropout", "0.2"),
+        *("--augment", "safe", "--augment", "mixup", "--balance", "sampling"),
+        *("--accumulate", "2"),
+    ),
+    "adam, plateau, erasing, clipping, class weights": (
+        *("--optimizer", "adam", "--schedule", "plateau", "--clip", "1"),
+        *("--augment", "safe", "--augment", "erasing", "--balance", "weights"),
+    ),
+    "LeNet-5, nesterov, cyclic, cutmix, L1": (
+        *("--model", "lenet5", "--optimizer", "nesterov", "--schedule", "cyclic", "--lr", "0.01"),
+        *("--augment", "safe", "--augment", "cutmix", "--l1", "1e-5"),
+    ),
+}
+SIGNALS: Final = (signal.SIGINT, signal.SIGKILL)
+ONCE_MORE: Final = 0.4
+"""Chance that a resumed run is interrupted again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A run that was never interrupted."""
+
+    flags: tuple[str, ...]
+    digest: str
+    seconds: float
+    """Of its training alone."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add how many interruptions, and of what."""
+    parser.add_argument("--times", type=int, default=20, help="interruptions [default: 20]")
+    parser.add_argument("--epochs", type=int, default=12, help="passes of each run [default: 12]")
+    parser.add_argument("--seed", type=int, default=0, help="of the interruptions [default: 0]")
+
+
+def measure(times: int, epochs: int, seed: int) -> Section:
+    """Stop or kill trainings at random times, resume them, and compare SHA-256."""
+    chance = random.Random(seed)
+    rows: list[tuple[str, ...]] = []
+    references: dict[str, Reference] = {}
+    interruptions = equal = 0
+    with tempfile.TemporaryDirectory() as folder:
+        while interruptions < times:
+            name = list(SETTINGS)[len(rows) % len(SETTINGS)]
+            if name not in references:
+                references[name] = _reference(name, epochs, Path(folder))
+            reference = references[name]
+            out = Path(folder) / f"run-{len(rows)}"
+            marks = _interrupted(reference, out, chance, times - interruptions)
+            same = _digest(out) == reference.digest
+            interruptions += len(marks)
+            equal += same
+            rows.append(
+                (str(len(rows) + 1), name, ", ".join(marks), "equal" if same else "**different**")
+            )
+            print(" | ".join(rows[-1]), file=sys.stderr, flush=True)
+    return Section(
+        title="Interrupted = uninterrupted",
+        what=f"`hubel train digits --epochs {epochs} --batch 64 --checkpoint-every 1s` and the "
+        "settings of the row, interrupted at random moments of the training (Ctrl-C is SIGINT, a "
+        "crash is SIGKILL), each time resumed with `hubel train --resume RUN`; then SHA-256 of "
+        "`model.safetensors` against that of a run which was never interrupted.",
+        header=("run", "settings", "interrupted (after s of training)", "model.safetensors"),
+        rows=rows,
+        verdict=f"{interruptions} interruptions in {len(rows)} runs: **{equal} of {len(rows)}** "
+        "runs end with the same bits (goal: all).",
+    )
+
+
+def _flags(name: str, epochs: int) -> tuple[str, ...]:
+    return ("--epochs", str(epochs), "--batch", "64", "--checkpoint-every", "1s", *SETTINGS[name])
+
+
+def _reference(name: str, epochs: int, folder: Path) -> Reference:
+    flags = _flags(name, epochs)
+    out = folder / hashlib.sha256(name.encode()).hexdigest()[:8]
+    ended = run("train", "digits", "--json", *flags, "--out", str(out))
+    return Reference(flags, _digest(out), ended.answer["seconds"])
+
+
+def _digest(run_folder: Path) -> str:
+    return hashlib.sha256((run_folder / "model.safetensors").read_bytes()).hexdigest()
+
+
+def _interrupted(reference: Reference, out: Path, chance: random.Random, most: int) -> list[str]:
+    """Train with at least one interruption to the end; return where they were."""
+    marks: list[str] = []
+    command = hubel("train", "digits", *reference.flags, "--out", str(out))
+    while not (out / "train.json").is_file():
+        wanted = len(marks) < most and (not marks or chance.random() < ONCE_MORE)
+        delay = chance.uniform(0, 0.9 * reference.seconds) if wanted else None
+        what = chance.choice(SIGNALS)
+        if _run_and_interrupt(command, out, delay, what):
+            assert delay is not None
+            marks.append(f"{what.name} {delay:.2f}")
+        command = hubel("train", "--resume", str(out))
+    return marks
+
+
+def _run_and_interrupt(
+    command: list[str], out: Path, delay: float | None, what: signal.Signals
+) -> bool:
+    """Run a training; send `what` after `delay` seconds of it; return whether it was hit."""
+    checkpoint = out / "checkpoint" / "last.safetensors"
+    before = _stamp(checkpoint)
+    child = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    if delay is not None:
+        # A training writes its first checkpoint when it begins, or a second after it was resumed.
+        while child.poll() is None and _stamp(checkpoint) == before:
+            time.sleep(0.01)
+        try:
+            child.wait(delay)
+        except subprocess.TimeoutExpired:
+            child.send_signal(what)
+    _, errors = child.communicate()
+    hit = (
+        child.returncode in {-signal.SIGKILL, -signal.SIGINT, 130}
+        and not (out / "train.json").is_file()
+    )
+    if child.returncode and not stopped:
+        sys.exit(f"{' '.join(command)} ended with status {child.returncode}: {errors.decode()}")
+    return hit
+
+
+def _stamp(path: Path) -> int:
+    """Return when a file was written; 0 where there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0

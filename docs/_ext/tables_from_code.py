@@ -1,0 +1,213 @@
+"""Tables that stand in the code, as directives: what is written once is documented once.
+
+`{options} TrainOptions`
+    the options of a verb, with values, default and meaning
+`{fields} Prediction`
+    the fields of a result, which are the keys of its JSON
+`{networks}`
+    the table of architectures
+`{public} package.module:NAME`
+    a mapping from names to dataclasses, a row an entry
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import re
+import types
+import typing
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.pycode import ModuleAnalyzer
+from sphinx.util.docutils import SphinxDirective
+
+DEFAULT = re.compile(r"\s*\[default: (.*?)\]")
+
+
+def attribute_texts(kind: type) -> dict[str, str]:
+    """Return the text below each field of a dataclass and of its bases."""
+    texts: dict[str, str] = {}
+    for base in reversed(kind.__mro__[:-1]):
+        found = ModuleAnalyzer.for_module(base.__module__).find_attr_docs()
+        texts |= {
+            name: " ".join(" ".join(lines).split())
+            for (owner, name), lines in found.items()
+            if owner == base.__name__
+        }
+    return texts
+
+
+def inline(text: str) -> list[nodes.Node]:
+    """Return text with its `code` as nodes."""
+    return [
+        nodes.literal(text=part) if place % 2 else nodes.Text(part)
+        for place, part in enumerate(text.split("`"))
+        if part
+    ]
+
+
+def table_row(cells: Iterable[str]) -> nodes.Node:
+    """Return a row of cells."""
+    row = nodes.row()
+    row += [nodes.entry("", nodes.paragraph("", "", *inline(cell))) for cell in cells]
+    return row
+
+
+def table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], widths: Sequence[int]
+) -> nodes.Node:
+    """Return a table of cells in which `code` stands in backticks."""
+    group = nodes.tgroup(cols=len(header))
+    group += [nodes.colspec(colwidth=width) for width in widths]
+    head, body = nodes.thead(), nodes.tbody()
+    head += table_row(header)
+    body += [table_row(row) for row in rows]
+    group += [head, body]
+    return nodes.table("", group, classes=["longtable"])
+
+
+def values(annotation: Any) -> str:
+    """Return what an option may be, in words."""
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
+        parts = [part for part in typing.get_args(annotation) if part is not types.NoneType]
+        return ", ".join(values(part) for part in parts)
+    if typing.get_origin(annotation) is Literal:
+        return ", ".join(f"`{choice}`" for choice in typing.get_args(annotation))
+    if typing.get_origin(annotation) is tuple:
+        return "one or more names"
+    names = {bool: "on or off", int: "whole number", float: "number", str: "text", Path: "path"}
+    return names[annotation]
+
+
+def default(value: Any, text: str) -> str:
+    """Return the default of an option: its value, or what its text says where hubel chooses."""
+    said = DEFAULT.search(text)
+    if said:
+        return said[1]
+    if value is None:
+        return "hubel chooses"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return " ".join(f"`{item}`" for item in value) or "none"
+    return f"`{value}`"
+
+
+class Options(SphinxDirective):
+    """The options of a verb."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table."""
+        kind = getattr(importlib.import_module("hubel.options"), self.arguments[0])
+        return [
+            table(("Option", "Values", "Default", "Meaning"), self.rows(kind), (20, 22, 18, 60))
+        ]
+
+    def rows(self, kind: type) -> Iterator[tuple[str, ...]]:
+        """Give a row an option, those of the verb before those that it shares."""
+        texts, hints = attribute_texts(kind), typing.get_type_hints(kind)
+        own = set(vars(kind).get("__annotations__", ()))
+        fields = sorted(dataclasses.fields(kind), key=lambda field: field.name not in own)
+        for field in fields:
+            text = texts[field.name]
+            flag = f"`--{field.name.replace('_', '-')}`"
+            yield (
+                flag,
+                values(hints[field.name]),
+                default(field.default, text),
+                DEFAULT.sub("", text),
+            )
+
+
+class Fields(SphinxDirective):
+    """The fields of a result dataclass, as keys of its JSON."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table."""
+        kind = getattr(importlib.import_module("hubel.results"), self.arguments[0])
+        texts = attribute_texts(kind)
+        rows = [
+            (f"`{field.name}`", f"`{self.type_text(field.type)}`", texts.get(field.name, ""))
+            for field in dataclasses.fields(kind)
+        ]
+        return [table(("Key", "Type", "Meaning"), rows, (20, 30, 60))]
+
+    @staticmethod
+    def type_text(kind: Any) -> str:
+        """Return a type as it stands in the source."""
+        return kind if isinstance(kind, str) else getattr(kind, "__name__", str(kind))
+
+
+class Networks(SphinxDirective):
+    """The table of architectures."""
+
+    header: ClassVar = ("Name", "Year", "Parameters", "Least size", "Design size", "What it is")
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table, parameters counted at the design size for ten classes."""
+        from hubel.architectures import ARCHITECTURES
+
+        rows = []
+        for name, architecture in ARCHITECTURES.items():
+            module = architecture.build(outputs=10, channels=1, size=architecture.design_size)
+            params = sum(weight.numel() for weight in module.parameters())
+            rows.append(
+                (
+                    f"`{name}`",
+                    str(architecture.year),
+                    f"{params:,}",
+                    str(architecture.least_size),
+                    str(architecture.design_size),
+                    architecture.summary,
+                )
+            )
+        return [table(self.header, rows, (16, 8, 14, 10, 12, 60))]
+
+
+class Public(SphinxDirective):
+    """A mapping from names to sentences or dataclasses, a row an entry."""
+
+    required_arguments = 1
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table; the content names a dataclass' fields to show, one a line."""
+        module, _, name = self.arguments[0].partition(":")
+        mapping = getattr(importlib.import_module(module), name)
+        columns = [line.strip() for line in self.content if line.strip()]
+        rows = [
+            (f"`{key}`", *(str(getattr(entry, column)) for column in columns))
+            if columns
+            else (f"`{key}`", str(entry))
+            for key, entry in mapping.items()
+        ]
+        header = ("Name", *(column.replace("_", " ").capitalize() for column in columns))
+        header = header if columns else ("Name", "Meaning")
+        return [table(header, rows, (24, *[60 // max(len(columns), 1)] * (len(header) - 1)))]
+
+
+def cite(
+    _app: Sphinx, _what: str, _name: str, _object: Any, _options: Any, lines: list[str]
+) -> None:
+    """Turn "Source: key." at the end of a docstring into a citation."""
+    for place, line in enumerate(lines):
+        lines[place] = re.sub(r"\bSource: ([\w-]+)\.", r"Source: :cite:p:`\1`.", line)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the directives."""
+    app.add_directive("options", Options)
+    app.add_directive("fields", Fields)
+    app.add_directive("networks", Networks)
+    app.add_directive("public", Public)
+    app.connect("autodoc-process-docstring", cite)
+    return {"parallel_read_safe": True}
