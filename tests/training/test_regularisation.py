@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from hubel.errors import UsageError
-from hubel.training.regularisation import add_dropout, l1_norm
+from hubel.training.regularisation import add_dropout
 
 
 def network():
@@ -48,13 +48,3 @@ def test_dropout_refusals():
         UsageError, match=re.escape("--dropout 0.5 does not fit ReLU: it has no linear layer.")
     ):
         add_dropout(nn.ReLU(), 0.5)
-
-
-def test_l1_norm_and_its_gradient():
-    module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Linear(2, 2))
-    module[2].weight.requires_grad_(False)
-    norm = l1_norm(module)
-    assert norm.item() == pytest.approx(np.abs(module[0].weight.detach().numpy()).sum(), rel=1e-6)
-    norm.backward()
-    assert torch.equal(module[0].weight.grad, module[0].weight.detach().sign())
-    assert module[0].bias.grad is None

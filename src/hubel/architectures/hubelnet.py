@@ -9,6 +9,7 @@ head      -          outputs        mean over the side, linear
 
 The stem's stride s keeps the costly first stage small: 1 below 48 pixels, 2 below 96, else 4.
 """
+
 from __future__ import annotations
 
 from typing import Final
@@ -30,9 +31,13 @@ class ConvBlock(nn.Module):
     Pooling before the normalisation makes it four times cheaper. Source: ioffe2015batch.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, pool: bool) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, pool: bool
+    ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, (kernel - stride + 1) // 2, bias=False)
+        self.conv = nn.Conv2d(
+            inputs, outputs, kernel, stride, (kernel - stride + 1) // 2, bias=False
+        )
         self.pool = nn.MaxPool2d(2) if pool else nn.Identity()
         self.bn = nn.BatchNorm2d(outputs)
 
@@ -55,7 +60,9 @@ class ResidualPair(nn.Module):
 
 
 class HubelNet(nn.Module):
-    def __init__(self, outputs: int, channels: int, size: int, width: int, pairs: int, stemk: int = 0) -> None:
+    def __init__(
+        self, outputs: int, channels: int, size: int, width: int, pairs: int, stemk: int = 0
+    ) -> None:
         super().__init__()
         stride = next((s for below, s in STRIDES if size < below), LARGEST_STRIDE)
         self.stem = ConvBlock(channels, width, max(3, stride), stride=stride, pool=False)

@@ -134,7 +134,9 @@ def _check_pictures(part: _Part, name: str) -> None:
             f"{what} are {pictures.dtype}: expected uint8, uint16 or floats in 0 to 1."
         )
     if part.labels is not None and len(part.labels) != len(pictures):
-        raise SourceError(f"{what} are {len(pictures):,}, but they have {len(part.labels):,} labels.")
+        raise SourceError(
+            f"{what} are {len(pictures):,}, but they have {len(part.labels):,} labels."
+        )
 
 
 def _range(pictures: NDArray[Any]) -> tuple[float, float]:
@@ -209,9 +211,7 @@ def _indicators(labels: NDArray[Any]) -> tuple[Task, tuple[str, ...], NDArray[An
     return "multilabel", classes, labels.astype(np.uint8)
 
 
-def _named(
-    names: NDArray[Any], classes: tuple[str, ...], task: Task, name: str
-) -> tuple[str, ...]:
+def _named(names: NDArray[Any], classes: tuple[str, ...], task: Task, name: str) -> tuple[str, ...]:
     """Replace numbers of classes by the names that the file gives."""
     given = tuple(str(item) for item in names.reshape(-1).tolist())
     if task == "classification" and all(word.isdigit() for word in classes):

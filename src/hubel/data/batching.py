@@ -121,7 +121,7 @@ class BatchLoader:
             return random.choice(count, size=count, p=shares / shares.sum())
         return random.permutation(count) if self.shuffle else np.arange(count)
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+    def epoch(self, epoch: int, start: int = 0) -> Generator[Batch]:
         """Yield the batches of pass `epoch`, from step `start` on."""
         return self._batches(epoch, start)
 

@@ -114,9 +114,7 @@ def _exact(scanned: Scan) -> list[NDArray[np.int64]]:
     return sorted((group for group in groups if len(group) > 1), key=lambda group: int(group[0]))
 
 
-def _candidates(
-    scanned: Scan, exact: list[NDArray[np.int64]]
-) -> tuple[NDArray[np.int64], bool]:
+def _candidates(scanned: Scan, exact: list[NDArray[np.int64]]) -> tuple[NDArray[np.int64], bool]:
     """Return pairs of positions with near hashes, the same shape and much alike signatures."""
     records = scanned.records
     sides = np.minimum(records["width"], records["height"])
@@ -227,9 +225,7 @@ def _compare(
     channels = max(left.shape[2], right.shape[2])
     side = min(len(left), len(right))
     coarse_side = min(_COMPARED_SIDE, side)
-    coarse = compare(
-        bring_to(left, coarse_side, channels), bring_to(right, coarse_side, channels)
-    )
+    coarse = compare(bring_to(left, coarse_side, channels), bring_to(right, coarse_side, channels))
     if coarse.correlation < wanted:
         return False, False, coarse.difference
     fine = compare(bring_to(left, side, channels), bring_to(right, side, channels))

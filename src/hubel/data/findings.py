@@ -298,7 +298,9 @@ def _repeated(evidence: Evidence, groups: tuple[Group, ...], kind: str) -> Itera
         f" duplicate of another, in {count(len(groups), 'group')}.",
         where=[key for group in groups[:WHERE_LIMIT] for key in evidence.keys(group.positions)],
         evidence=f"mean absolute difference of pixels up to {worst:.1f} of 255",
-        threshold="0" if kind == "exact" else "64-bit perceptual hash within 7 bits, then "
+        threshold="0"
+        if kind == "exact"
+        else "64-bit perceptual hash within 7 bits, then "
         "correlation 0.99 (0.9975 where a side is below 64 pixels)",
         remedy="Keep one of each group; where hubel splits, a group stays on one side.",
         confidence=1.0 if kind == "exact" else 0.9,

@@ -11,9 +11,7 @@ from hubel.data.source import TEST, TRAIN, VAL
 from hubel.errors import SourceError
 
 PICTURE_SUFFIXES: Final = frozenset(
-    (
-        ".jpg .jpeg .jpe .jfif .png .webp .bmp .dib .tif .tiff .gif .pgm .ppm .pbm .pnm"
-    ).split()
+    (".jpg .jpeg .jpe .jfif .png .webp .bmp .dib .tif .tiff .gif .pgm .ppm .pbm .pnm").split()
 )
 """Suffixes, in lower case, of the files that hubel takes for pictures."""
 

@@ -99,8 +99,8 @@ def _check_index(index: Index, name: str) -> None:
 def _check_labels(index: Index, name: str) -> None:
     """Raise SourceError unless the labels have the task's shape, type and range."""
     labels, outputs = index.labels, len(index.classes)
-    shape = (len(index),) if index.task in {"classification", "unlabelled"} else (
-        len(index), outputs
+    shape = (
+        (len(index),) if index.task in {"classification", "unlabelled"} else (len(index), outputs)
     )
     kinds = {"classification": "iu", "unlabelled": "iu", "multilabel": "iu", "regression": "f"}
     if labels.shape != shape or labels.dtype.kind not in kinds[index.task]:

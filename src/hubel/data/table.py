@@ -202,9 +202,7 @@ def _paths(table: _Table, folder: Path) -> list[str]:
     return keys
 
 
-def _labels(
-    table: _Table, targets: dict[str, str]
-) -> tuple[Task, tuple[str, ...], NDArray[Any]]:
+def _labels(table: _Table, targets: dict[str, str]) -> tuple[Task, tuple[str, ...], NDArray[Any]]:
     if targets:
         columns = [_numbers(table, column) for column in targets]
         return "regression", tuple(targets.values()), np.stack(columns, axis=1)

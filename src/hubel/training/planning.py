@@ -49,9 +49,7 @@ def draft_settings(options: TrainOptions, facts: Facts) -> Draft:
 def _choose_network(draft: Draft, options: TrainOptions, facts: Facts) -> None:
     draft.choose("source", facts.source, "user", "set by you")
     _take(draft, "model", options.model, "hubelnet")
-    dropout = draft.choices.pop("dropout")
-    arguments = {"dropout": dropout.value} if dropout.value else {}
-    draft.choices["model_arguments"] = replace(dropout, name="model_arguments", value=arguments)
+    draft.choose("model_arguments", {}, "default", "the network's own")
     by_size: ChosenBy = "user" if options.size is not None else "hubel"
     draft.choose("size", facts.size, by_size, facts.size_reason)
     draft.choose("channels", facts.channels, "hubel", "colours of the pictures")

@@ -1,8 +1,7 @@
-"""Regularisation that torch's optimizers and losses do not have: dropout anywhere, and L1."""
+"""Regularisation that torch's optimizers and losses do not have: dropout in any network."""
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -30,12 +29,3 @@ def add_dropout(module: nn.Module, share: float) -> None:
         return (F.dropout(inputs[0], share, training=layer.training),)
 
     layers[-1].register_forward_pre_hook(drop)
-
-
-def l1_norm(module: nn.Module) -> Tensor:
-    """Return the sum of the absolute values of the weights that weight decay acts on, a scalar.
-
-    Those are the trainable parameters of two or more dimensions.
-    """
-    weights = [p for p in module.parameters() if p.requires_grad and p.ndim >= 2]
-    return torch.stack([weight.abs().sum() for weight in weights]).sum()

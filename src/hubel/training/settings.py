@@ -52,6 +52,7 @@ class Settings:
     steps_per_pass: int
     batch: int
     accumulate: int
+    dropout: float
     augment: tuple[str, ...]
     ema: float
     """0 where no average is kept."""

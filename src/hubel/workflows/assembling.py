@@ -23,6 +23,7 @@ from hubel.training.loop import LossFunction, Score, Trainer
 from hubel.training.losses import balance_weights, build_loss
 from hubel.training.numbers import InUnits, in_units
 from hubel.training.planning import drops_last
+from hubel.training.regularisation import add_dropout
 from hubel.training.settings import Settings
 
 VALIDATION_BATCH = 256
@@ -54,6 +55,7 @@ def build_network(
         trust_code=trust_code,
         stored_code=stored_code,
     )
+    add_dropout(loaded.module, settings["dropout"])
     module = in_units(loaded.module, settings["task"], settings["outputs"])
     return Network(module=module, loaded=loaded)
 

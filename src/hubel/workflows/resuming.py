@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
 
 import torch
 
-from hubel.data.dataset import Dataset
-from hubel.data.integrity import inspect_source
-from hubel.data.manifest import compare, read_manifest
-from hubel.data.opening import open_source
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.source import Source
 from hubel.errors import RunError
@@ -28,9 +23,8 @@ from hubel.workflows.assembling import Network, build_network, build_trainer
 from hubel.workflows.checks import check_resumed
 from hubel.workflows.finishing import finish
 from hubel.workflows.interrupts import graceful
+from hubel.workflows.own_pictures import own_dataset
 from hubel.workflows.watching import Watcher
-
-_SHOWN: Final = 5
 
 
 def resume(options: TrainOptions, source: str | Path | Source | None, watcher: Watcher) -> Run:
@@ -56,7 +50,8 @@ def resume(options: TrainOptions, source: str | Path | Source | None, watcher: W
     if options.epochs is not None:
         settings, plan = extend(plan, options.epochs, done)
     torch.set_num_threads(settings.threads)
-    dataset = _same_dataset(run, settings, source, options, watcher)
+    dataset = own_dataset(run, source, progress=watcher.scanning)
+    watcher.inspected(dataset.inspection)
     card = run.card()
     preprocessing = Preprocessing.from_json(card.preprocessing, checkpoint.part("preprocessing"))
     network = _same_network(run, card, settings, trust_code=options.trust_code)
@@ -71,28 +66,6 @@ def resume(options: TrainOptions, source: str | Path | Source | None, watcher: W
         ending = trainer.train()
     finish(run, trainer, ending, dataset, watcher)
     return run
-
-
-def _same_dataset(
-    run: Run,
-    settings: Settings,
-    source: str | Path | Source | None,
-    options: TrainOptions,
-    watcher: Watcher,
-) -> Dataset:
-    """Open the run's pictures again; RunError that names what changed since."""
-    opened = open_source(settings.source if source is None else source)
-    dataset = inspect_source(
-        opened, seed=settings.seed, threads=options.threads, progress=watcher.scanning
-    )
-    changes = compare(read_manifest(run.manifest_file), dataset)
-    if changes:
-        more = f", and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
-        raise RunError(
-            f"The pictures of {opened.name} have changed since {run.path} began: "
-            f"{'; '.join(changes[:_SHOWN])}{more}. Bring them back, or train anew."
-        )
-    return dataset
 
 
 def _same_network(run: Run, card: ModelCard, settings: Settings, *, trust_code: bool) -> Network:
