@@ -133,7 +133,7 @@ class TerminalWatcher(Watcher):
             score = f"{row.val_score:.2%}" if self.score_name != "R²" else f"{row.val_score:.4f}"
             parts.append(f"val loss {row.val_loss:.4f}  {self.score_name} {score}")
         parts.append(f"{row.pictures_per_s:,.0f} pictures/s  {spoken(row.seconds)}")
-        self.console.print("  ".join(parts), markup=False)
+        self.console.print("  ".join(parts), markup=False, soft_wrap=True)
 
     def said(self, sentence: str) -> None:
         """Print a sentence."""

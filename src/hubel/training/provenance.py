@@ -35,7 +35,7 @@ def provenance(
     return Provenance(
         hubel=_version("hubel"),
         python=platform.python_version(),
-        torch=torch.__version__,
+        torch=str(torch.__version__),
         packages={name: _version(name) for name in PACKAGES},
         platform=platform.platform(),
         processor=processor_name(),

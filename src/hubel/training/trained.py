@@ -20,7 +20,6 @@ from hubel.training.answers import Interpreter
 from hubel.training.calibration import DEFAULT_ERROR, fit_calibration
 from hubel.training.inference import Loader, Progress, predict_logits
 from hubel.training.numbers import in_units
-from hubel.training.numbers import in_units
 from hubel.training.provenance import file_digest
 
 NETWORK: Final = "model."
