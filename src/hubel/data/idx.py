@@ -106,7 +106,9 @@ def read_idx(path: Path) -> NDArray[Any]:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}.") from None
     head = bytes(data[:4])
     if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in _TYPES or not 0 < head[3] < 5:
-        raise SourceError(f"{path} is no idx file: its first bytes are {head.hex(' ') or 'absent'}.")
+        raise SourceError(
+            f"{path} is no idx file: its first bytes are {head.hex(' ') or 'absent'}."
+        )
     start = 4 + 4 * head[3]
     shape = tuple(int(size) for size in bytes_to_sizes(bytes(data[4:start])))
     kind = np.dtype(_TYPES[head[2]])

@@ -92,6 +92,8 @@ def _check_index(index: Index, name: str) -> None:
         raise SourceError(f"{name} has {length:,} keys but {len(index.groups):,} groups.")
     if not bool(np.isin(index.splits, (-1, 0, 1, 2)).all()):
         raise SourceError(f"The splits of {name} must be 0, 1, 2 or -1 (train, val, test, none).")
+    if len(set(index.classes)) < len(index.classes):
+        raise SourceError(f"Two classes of {name} have the same name.")
     check_class_names(index.classes, name)
     _check_labels(index, name)
 
@@ -99,8 +101,8 @@ def _check_index(index: Index, name: str) -> None:
 def _check_labels(index: Index, name: str) -> None:
     """Raise SourceError unless the labels have the task's shape, type and range."""
     labels, outputs = index.labels, len(index.classes)
-    shape = (len(index),) if index.task in {"classification", "unlabelled"} else (
-        len(index), outputs
+    shape = (
+        (len(index),) if index.task in {"classification", "unlabelled"} else (len(index), outputs)
     )
     kinds = {"classification": "iu", "unlabelled": "iu", "multilabel": "iu", "regression": "f"}
     if labels.shape != shape or labels.dtype.kind not in kinds[index.task]:
