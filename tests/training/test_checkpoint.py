@@ -113,7 +113,7 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.M
     def full(*_arguments: object, **_keywords: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("hubel.training.checkpoint.save_file", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(RunError, match="No space left on device; the file before it is intact"):
         save(tmp_path / LAST, sample(2), keep=tmp_path / PREVIOUS)
     assert load(tmp_path / LAST).values["step"] == 1

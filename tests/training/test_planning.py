@@ -34,6 +34,7 @@ def freeze(options: TrainOptions, facts: Facts = FACTS) -> tuple[Settings, Plan]
     draft = draft_settings(options, facts)
     draft.choose("precision", "float32", "hubel", "measured")
     draft.choose("channels_last", True, "hubel", "measured")
+    draft.choose("threads", 1, "hubel", "measured")
     choose_steps(draft, None, "")
     return draft.freeze()
 
@@ -50,13 +51,13 @@ def test_the_plan_holds_every_setting_with_its_reason() -> None:
 def test_what_the_user_sets_stands() -> None:
     options = TrainOptions(
         optimizer="adam", lr=0.5, batch=100, epochs=3, schedule="step", label_smoothing=0.0,
-        ema=0.0, clip=2.0, dropout=0.25, l1=0.1, loss="focal", patience=4, threads=1, warmup=0.0,
+        ema=0.0, clip=2.0, dropout=0.25, l1=0.1, loss="focal", patience=4, warmup=0.0,
         weight_decay=0.0, momentum=0.5, accumulate=2, augment=("none",), seed=9,
     )  # fmt: skip
     settings, plan = freeze(options)
     by_name = {choice.name: choice for choice in plan.choices}
     for name in ("optimizer", "lr", "batch", "epochs", "schedule", "label_smoothing", "ema",
-                 "clip", "l1", "loss", "patience", "threads", "weight_decay", "momentum",
+                 "clip", "l1", "loss", "patience", "weight_decay", "momentum",
                  "accumulate", "augment", "seed", "dropout"):  # fmt: skip
         assert getattr(settings, name) == getattr(options, name), name
         assert by_name[name].chosen_by == "user", name

@@ -127,7 +127,7 @@ def _check_pictures(part: _Part, name: str) -> None:
         low, high = _range(pictures)
         if not (low >= 0.0 and high <= 1.0):
             raise SourceError(
-                f"{what} are floats from {low:g} to {high:g}: expected 0 to 1, or uint8 in 0 to 255."
+                f"{what} are floats from {low:g} to {high:g}: expected 0 to 1, or uint8 to 255."
             )
     elif pictures.dtype not in (np.dtype("uint8"), np.dtype("uint16")):
         raise SourceError(
@@ -198,6 +198,8 @@ def _labels(
     if labels.ndim == 2:
         raise SourceError(f"The labels of {name} have {labels.shape[1]} columns: expected 0 and 1.")
     words = labels.astype(str) if kind != "S" else np.char.decode(labels, "utf-8")
+    if len(empty := np.flatnonzero(words == "")):
+        raise SourceError(f"The label is missing in {rows(empty.tolist())} of {name}.")
     classes = sort_classes(np.unique(words).tolist())
     place = {word: number for number, word in enumerate(classes)}
     return "classification", classes, np.array([place[word] for word in words.tolist()], np.int64)

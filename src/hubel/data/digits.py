@@ -15,13 +15,13 @@ def open_digits() -> Source:
     """
     from sklearn.datasets import load_digits  # here: importing it takes half a second
 
-    bunch = load_digits()
-    pixels = np.rint(bunch.images * (255.0 / 16.0)).astype(np.uint8)
+    values, digits = load_digits(return_X_y=True)
+    pixels = np.rint(np.asarray(values) * (255.0 / 16.0)).astype(np.uint8).reshape(-1, 8, 8)
     index = Index(
         task="classification",
         classes=tuple(str(digit) for digit in range(10)),
         keys=numbered_keys([("digits", len(pixels))]),
-        labels=bunch.target.astype(np.int64),
+        labels=np.asarray(digits).astype(np.int64),
         splits=np.full(len(pixels), UNSPLIT, np.int8),
     )
     source = ArraySource("digits", [pixels], index)

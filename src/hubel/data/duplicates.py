@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -25,6 +26,7 @@ from scipy.sparse.csgraph import connected_components
 
 from hubel.data.candidates import near_hashes
 from hubel.data.decoding import decode
+from hubel.data.parallel import available_threads
 from hubel.data.perception import bring_to, compare
 from hubel.data.scanning import Scan
 from hubel.data.source import Source
@@ -172,11 +174,11 @@ def _verify(
     differences: list[float] = []
     certain: list[bool] = []
     sides = np.minimum(records["width"], records["height"])
-    with ThreadPoolExecutor(threads, thread_name_prefix="hubel-verify") as pool:
+    with ThreadPoolExecutor(threads or available_threads()) as pool:
         for block in _blocks(candidates, kept, certain, len(records)):
-            positions = np.unique(block)
-            small = pool.map(lambda position: _thumbnail(source, int(position)), positions)
-            pictures = dict(zip(positions.tolist(), small, strict=True))
+            numbers = [int(position) for position in np.unique(block)]
+            small = pool.map(partial(_thumbnail, source), numbers)
+            pictures = dict(zip(numbers, small, strict=True))
             for pair, wanted in zip(block.tolist(), _wanted(sides, block), strict=True):
                 near, sure, difference = _compare(
                     pictures[pair[0]], pictures[pair[1]], float(wanted)

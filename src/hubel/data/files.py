@@ -110,5 +110,5 @@ def _identity(path: Path | str) -> tuple[int, int]:
 
 
 def printable(name: str) -> str:
-    """Return a file name that can stand in JSON: bytes that are no UTF-8 are written as \\xNN."""
+    """Return a file name that can stand in JSON: bytes that are no UTF-8 become backslash-xNN."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")

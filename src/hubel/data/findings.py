@@ -35,7 +35,12 @@ class Evidence:
 
     def keys(self, positions: NDArray[np.int64]) -> list[str]:
         """Return the names of the pictures at `positions`."""
-        return [self.source.index.keys[position] for position in positions.tolist()]
+        keys = self.source.index.keys
+        return [keys[int(position)] for position in positions]
+
+
+def _named(names: tuple[str, ...], chosen: NDArray[np.bool_]) -> list[str]:
+    return [name for name, is_chosen in zip(names, chosen, strict=True) if is_chosen]
 
 
 def find_all(evidence: Evidence) -> tuple[Finding, ...]:
@@ -58,11 +63,12 @@ def _finding(
     remedy: str,
     confidence: float = 1.0,
     source: str = "hubel",
+    limit: int | None = WHERE_LIMIT,
 ) -> Finding:
     return Finding(
         id=identity,
         what=what,
-        where=tuple(where[:WHERE_LIMIT]),
+        where=tuple(where[:limit]),
         evidence=evidence,
         threshold=threshold,
         severity=severity,
@@ -294,8 +300,8 @@ def _repeated(evidence: Evidence, groups: tuple[Group, ...], kind: str) -> Itera
     yield _finding(
         f"data/{kind}-duplicate",
         "warning",
-        f"{count(extra, 'picture is', 'pictures are')} {'an exact' if kind == 'exact' else 'a near'}"
-        f" duplicate of another, in {count(len(groups), 'group')}.",
+        f"{count(extra, 'picture is', 'pictures are')} {'a' if kind == 'near' else 'an'} {kind} "
+        f"duplicate of another, in {count(len(groups), 'group')}.",
         where=[key for group in groups[:WHERE_LIMIT] for key in evidence.keys(group.positions)],
         evidence=f"mean absolute difference of pixels up to {worst:.1f} of 255",
         threshold="0"
@@ -366,6 +372,7 @@ def _leak(
         remedy="Keep each of them on one side: a test on pictures that were trained on is too "
         "good to be true.",
         confidence=confidence,
+        limit=None,
     )
 
 

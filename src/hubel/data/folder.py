@@ -53,10 +53,7 @@ def open_folder(folder: Path, name: str) -> Source:
     loose = list_folder(folder, recursive=False)
     below = {child.name: list_folder(child) for child in subfolders(folder)}
     splits = _split_folders(below, name)
-    if splits:
-        contents = _in_splits(folder, below, splits, loose)
-    else:
-        contents = _in_classes(below, loose)
+    contents = _in_splits(folder, below, splits, loose) if splits else _in_classes(below, loose)
     if not contents.pictures:
         raise SourceError(_nothing(name, contents.others))
     return _source(folder, name, contents)

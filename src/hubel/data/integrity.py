@@ -18,7 +18,7 @@ from hubel.data.naming import count
 from hubel.data.scanning import Scan, scan
 from hubel.data.source import SPLITS, TRAIN, Index, Source
 from hubel.data.splits import Splits, make_splits
-from hubel.errors import LeakError, SourceError
+from hubel.errors import SourceError
 from hubel.results import ClassCount, DuplicateGroup, Inspection, Summary
 
 
@@ -50,31 +50,6 @@ def inspect_source(
     inspection = _inspection(evidence, splits, started)
     digests = np.ascontiguousarray(scanned.records["digest"])
     return Dataset(source, splits.splits, inspection, digests)
-
-
-def require_trainable(dataset: Dataset, *, allow_leaks: bool = False) -> None:
-    """Raise unless a network can be trained on the data set.
-
-    Errors: SourceError for no labels, one class or no training pictures; LeakError for pictures on
-    both sides of the user's splits, unless `allow_leaks`.
-    """
-    inspection = dataset.inspection
-    name = inspection.source
-    if inspection.task == "unlabelled":
-        raise SourceError(
-            f"The pictures of {name} have no classes: training needs a folder a class, a label "
-            "or a target."
-        )
-    found = {finding.id: finding for finding in inspection.findings if finding.severity == "error"}
-    for identity in ("data/one-class", "data/no-train"):
-        if identity in found:
-            raise SourceError(f"{name}: {found[identity].what} {found[identity].remedy}")
-    leaks = [found[identity] for identity in ("data/leak", "data/near-leak") if identity in found]
-    if leaks and not allow_leaks:
-        told = " ".join(f"{leak.what} ({leak.evidence})" for leak in leaks)
-        raise LeakError(
-            f"{name}: {told} Keep each on one side, or train all the same with --allow-leaks."
-        )
 
 
 def _inspection(evidence: Evidence, splits: Splits, started: float) -> Inspection:
@@ -145,7 +120,7 @@ def _duplicates(evidence: Evidence) -> tuple[DuplicateGroup, ...]:
 
 def _group(evidence: Evidence, group: Group, *, near: bool = False) -> DuplicateGroup:
     index, splits = evidence.source.index, evidence.splits
-    positions = group.positions.tolist()
+    positions = [int(position) for position in group.positions]
     return DuplicateGroup(
         kind="near" if near else "exact",
         keys=tuple(index.keys[position] for position in positions),

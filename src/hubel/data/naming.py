@@ -11,12 +11,18 @@ from hubel.data.source import TEST, TRAIN, VAL
 from hubel.errors import SourceError
 
 PICTURE_SUFFIXES: Final = frozenset(
-    (".jpg .jpeg .jpe .jfif .png .webp .bmp .dib .tif .tiff .gif .pgm .ppm .pbm .pnm").split()
+    {
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib"),
+        *(".tif", ".tiff", ".gif", ".pgm", ".ppm", ".pbm", ".pnm"),
+    }
 )
 """Suffixes, in lower case, of the files that hubel takes for pictures."""
 
 FOREIGN_SUFFIXES: Final = frozenset(
-    ".heic .heif .avif .jp2 .j2k .jxl .svg .psd .xcf .ico .dng .cr2 .cr3 .nef .arw .orf".split()
+    {
+        *(".heic", ".heif", ".avif", ".jp2", ".j2k", ".jxl", ".svg", ".psd"),
+        *(".xcf", ".ico", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf"),
+    }
 )
 """Suffixes of pictures that hubel does not decode; they are reported, not passed over."""
 

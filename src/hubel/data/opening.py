@@ -92,6 +92,8 @@ def _check_index(index: Index, name: str) -> None:
         raise SourceError(f"{name} has {length:,} keys but {len(index.groups):,} groups.")
     if not bool(np.isin(index.splits, (-1, 0, 1, 2)).all()):
         raise SourceError(f"The splits of {name} must be 0, 1, 2 or -1 (train, val, test, none).")
+    if len(set(index.classes)) < len(index.classes):
+        raise SourceError(f"Two classes of {name} have the same name.")
     check_class_names(index.classes, name)
     _check_labels(index, name)
 

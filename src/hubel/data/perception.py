@@ -21,7 +21,7 @@ def perceptual_hashes(pictures: NDArray[np.float32]) -> NDArray[np.uint64]:
     The orthonormal two-dimensional DCT-II's 8×8 lowest coefficients, row by row, give one bit
     each, most significant first: 1 where the coefficient is above the median of the 64.
     """
-    spectrum = scipy.fft.dctn(pictures, axes=(1, 2), norm="ortho")
+    spectrum = np.asarray(scipy.fft.dctn(pictures, axes=(1, 2), norm="ortho"))
     low = spectrum[:, :_COEFFICIENTS, :_COEFFICIENTS].reshape(len(pictures), -1)
     bits = low > np.median(low, axis=1, keepdims=True)
     return np.packbits(bits, axis=1).view(">u8").ravel().astype(np.uint64)

@@ -6,9 +6,9 @@ Nothing of a picture is kept but some 160 bytes: two hashes, a signature and a f
 from __future__ import annotations
 
 import hashlib
-import os
+import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hubel.data.decoding import decode, probe
+from hubel.data.parallel import available_threads, map_ahead
 from hubel.data.perception import HASHED_SIDE, SIGNATURE_SIDE, perceptual_hashes
 from hubel.data.source import Source
 from hubel.errors import PictureError
@@ -84,7 +85,7 @@ def scan(
     formats = np.zeros(total, np.uint8)
     names: dict[str, int] = {"": 0}
     reasons: dict[int, str] = {}
-    for start, chunk in _chunks(source, threads or os.cpu_count() or 1):
+    for start, chunk in _chunks(source, threads or available_threads()):
         end = start + len(chunk.records)
         records[start:end] = chunk.records
         formats[start:end] = [names.setdefault(name, len(names)) for name in chunk.formats]
@@ -95,21 +96,26 @@ def scan(
 
 
 def _chunks(source: Source, threads: int) -> Iterator[tuple[int, _Chunk]]:
-    """Yield the chunks in order; an exception or Ctrl-C lets the waiting ones be forgotten."""
+    """Yield the chunks with their first positions, in order."""
     starts = range(0, len(source.index), _CHUNK)
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="hubel-scan")
-    try:
-        yield from zip(starts, pool.map(lambda start: _scan_chunk(source, start), starts))
-    finally:
-        pool.shutdown(cancel_futures=True)
+    chunks = map_ahead(
+        lambda start, stop: _scan_chunk(source, start, stop),
+        starts,
+        threads=threads,
+        ahead=4 * threads,
+    )
+    with closing(chunks):
+        yield from zip(starts, chunks, strict=True)
 
 
-def _scan_chunk(source: Source, start: int) -> _Chunk:
+def _scan_chunk(source: Source, start: int, stop: threading.Event) -> _Chunk:
     positions = range(start, min(start + _CHUNK, len(source.index)))
     records = np.zeros(len(positions), RECORD)
     chunk = _Chunk(records, [""] * len(positions), {})
     small = np.zeros((len(positions), HASHED_SIDE, HASHED_SIDE), np.float32)
     for row, position in enumerate(positions):
+        if stop.is_set():
+            break
         try:
             small[row], chunk.formats[row] = _scan_one(source, position, records[row])
         except PictureError as error:
@@ -127,8 +133,7 @@ def _scan_one(source: Source, position: int, record: Any) -> tuple[NDArray[np.fl
     header = probe(raw, where=where)
     pixels = decode(raw, where=where)
     grey, is_grey = to_grey(pixels)
-    mean, deviation = cv2.meanStdDev(grey)
-    del mean
+    _, deviation = cv2.meanStdDev(grey)
     canonical = grey if is_grey else np.ascontiguousarray(pixels)
     digest = hashlib.sha256(repr(canonical.shape).encode())
     digest.update(canonical.data)
@@ -156,7 +161,15 @@ def to_grey(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], bool]:
     if pixels.shape[2] < 3:
         return np.ascontiguousarray(pixels[..., 0]), pixels.shape[2] == 1
     colour = np.ascontiguousarray(pixels[..., :3])
+    if pixels.shape[2] == 3 and _channels_equal(colour):
+        return np.ascontiguousarray(colour[..., 0]), True
+    return np.asarray(cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY), np.uint8), False
+
+
+def _channels_equal(colour: NDArray[np.uint8]) -> bool:
+    """Return whether red, green and blue are the same; a strip tells it of most pictures."""
+    strip = colour[len(colour) // 2]
+    if (strip[:, 0] != strip[:, 1]).any() or (strip[:, 1] != strip[:, 2]).any():
+        return False
     red, green, blue = cv2.split(colour)
-    if np.array_equal(red, green) and np.array_equal(green, blue) and pixels.shape[2] == 3:
-        return np.ascontiguousarray(red), True
-    return cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY), False
+    return np.array_equal(red, green) and np.array_equal(green, blue)

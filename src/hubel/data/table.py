@@ -108,13 +108,13 @@ def _read(path: Path, name: str) -> _Table:
 def _read_parquet(path: Path, name: str) -> _Table:
     """Read a Parquet file; row 1 is the first picture."""
     try:
-        import pyarrow
-        import pyarrow.parquet as parquet
+        import pyarrow as pa
+        from pyarrow import parquet
     except ImportError:
         raise MissingExtraError(f"Reading {name}", "tables") from None
     try:
         table = parquet.read_table(path)
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise SourceError(f"{name} cannot be read as Parquet: {error}") from None
     header = [column.strip().lower() for column in table.column_names]
     cells = [[_text(cell) for cell in column.to_pylist()] for column in table.columns]

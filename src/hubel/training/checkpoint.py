@@ -16,11 +16,11 @@ from typing import Any, Final
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from hubel.errors import RunError
-from hubel.results.files import atomic
+from hubel.results.files import atomic, write_bytes
 
 LAST: Final = "last.safetensors"
 PREVIOUS: Final = "previous.safetensors"
@@ -74,22 +74,16 @@ def save(path: Path, checkpoint: Checkpoint, *, keep: Path | None = None) -> Non
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"Could not make {path.parent}: {error.strerror}.") from error
+    data = to_bytes(tensors, metadata={_HEADER: header})
     with atomic(path) as temporary:
-        try:
-            save_file(tensors, temporary, metadata={_HEADER: header})
-        except SafetensorError as error:
-            raise OSError(str(error)) from error
+        temporary.write_bytes(data)
         if keep is not None and path.exists():
             path.replace(keep)
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write tensors alone to `path`, atomically: the same tensors give the same bytes."""
-    with atomic(path) as temporary:
-        try:
-            save_file(dict(tensors), temporary)
-        except SafetensorError as error:
-            raise OSError(str(error)) from error
+    write_bytes(path, to_bytes(dict(tensors)))
 
 
 def load(path: Path) -> Checkpoint:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-import os
+import itertools
 import statistics
 import time
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from hubel.data.parallel import available_threads
 from hubel.options.train import Precision
 
 REPEATS: Final = 5
@@ -27,14 +28,8 @@ class Arithmetic:
 
     precision: Precision
     channels_last: bool
+    threads: int
     reason: str
-
-
-def available_threads() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def has_bfloat16() -> bool:
@@ -52,42 +47,52 @@ def choose_arithmetic(
     *,
     precision: Precision | None = None,
     channels_last: bool | None = None,
+    threads: int | None = None,
 ) -> Arithmetic:
-    """Choose precision and memory format by timing forward and backward on a copy of `module`.
+    """Choose precision, memory format and threads by timing training steps on a copy of `module`.
 
-    Channels-last float32 is the usual choice; another one is taken only where it is faster by
-    `GAIN` (median of `REPEATS` steps), so that noise does not decide. What the caller sets stands.
-    `inputs` is (N, C, H, W). Weights and random state are left as they were.
+    Channels-last float32 on every processor is the usual choice; another one is taken only where
+    it is faster by `GAIN` (median of `REPEATS` steps), so that noise does not decide: small
+    networks lose more by waking threads than they gain. What the caller sets stands. `inputs` is
+    (N, C, H, W). Weights, random state and PyTorch's own threads are left as they were.
     """
-    if precision is not None and channels_last is not None:
-        return Arithmetic(precision=precision, channels_last=channels_last, reason="set by you")
     precisions: list[Precision] = [precision] if precision else ["float32"]
     if precision is None and has_bfloat16():
         precisions.append("bfloat16")
     formats = [channels_last] if channels_last is not None else [True, False]
-    candidates = [(kind, last) for kind in precisions for last in formats]
-    state = torch.get_rng_state()
+    counts = [threads] if threads is not None else sorted({available_threads(), 1}, reverse=True)
+    candidates = list(itertools.product(precisions, formats, counts))
+    if len(candidates) == 1:
+        kind, last, count = candidates[0]
+        return Arithmetic(precision=kind, channels_last=last, threads=count, reason="set by you")
+    state, before = torch.get_rng_state(), torch.get_num_threads()
     try:
-        times = {c: _step_ms(module, inputs, *c) for c in candidates}
+        times = {candidate: _step_ms(module, inputs, *candidate) for candidate in candidates}
     finally:
+        torch.set_num_threads(before)
         torch.set_rng_state(state)
     usual = candidates[0]
     best = min(times, key=times.__getitem__)
-    chosen = best if times[best] * GAIN < times[usual] else usual
+    kind, last, count = best if times[best] * GAIN < times[usual] else usual
     measured = ", ".join(f"{_name(*c)} {ms:.1f} ms" for c, ms in times.items())
     return Arithmetic(
-        precision=chosen[0],
-        channels_last=chosen[1],
+        precision=kind,
+        channels_last=last,
+        threads=count,
         reason=f"median step of {REPEATS} on {len(inputs)} pictures: {measured}",
     )
 
 
-def _name(precision: Precision, channels_last: bool) -> str:
-    return f"{precision} {'channels-last' if channels_last else 'contiguous'}"
+def _name(precision: Precision, channels_last: bool, threads: int) -> str:
+    layout = "channels-last" if channels_last else "contiguous"
+    return f"{precision} {layout} on {threads} thread{'s' if threads > 1 else ''}"
 
 
-def _step_ms(module: nn.Module, inputs: Tensor, precision: Precision, channels_last: bool) -> float:
+def _step_ms(
+    module: nn.Module, inputs: Tensor, precision: Precision, channels_last: bool, threads: int
+) -> float:
     """Return the median time of a forward and backward pass of a copy of `module`."""
+    torch.set_num_threads(threads)
     layout = torch.channels_last if channels_last else torch.contiguous_format
     twin = copy.deepcopy(module).to(memory_format=layout).train()
     pictures = inputs.to(memory_format=layout)

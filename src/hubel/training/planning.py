@@ -9,7 +9,6 @@ from hubel.errors import UsageError
 from hubel.options import TrainOptions
 from hubel.results import Plan, Task
 from hubel.training.duration import parse_duration
-from hubel.training.hardware import available_threads
 from hubel.training.recipes import resolve
 from hubel.training.settings import UNSET, ChosenBy, Draft, Settings, settings_of
 
@@ -30,7 +29,7 @@ class Facts:
 
 
 def draft_settings(options: TrainOptions, facts: Facts) -> Draft:
-    """Choose all settings but those that must be measured: arithmetic and number of steps."""
+    """Choose all settings but those that must be measured: arithmetic, threads and number of steps."""
     draft = Draft({})
     for name in _PLAIN:
         _take(draft, name, getattr(options, name), TrainOptions.__dataclass_fields__[name].default)
@@ -39,7 +38,6 @@ def draft_settings(options: TrainOptions, facts: Facts) -> Draft:
         draft.choices[choice.name] = choice
     _choose_network(draft, options, facts)
     _own(draft, "patience", options.patience, None, "the schedule ends the training", "default")
-    _own(draft, "threads", options.threads, available_threads(), "processors of this machine")
     every = parse_duration(options.checkpoint_every, "--checkpoint-every")
     _take(draft, "checkpoint_every_s", every, 60.0)
     _fit_batch(draft, facts)

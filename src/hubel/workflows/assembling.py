@@ -110,7 +110,6 @@ def train_loader(
         shuffle=True,
         drop_last=drops_last(len(positions), settings.batch),
         weights=weights,
-        threads=settings.threads,
     )
 
 
@@ -142,7 +141,6 @@ def validation(settings: Settings, dataset: Dataset, preprocessing: Preprocessin
         batch=VALIDATION_BATCH,
         seed=settings.seed,
         shuffle=False,
-        threads=settings.threads,
     )
     loss = build_loss(settings.loss, task=settings.task, focal_gamma=settings.focal_gamma)
 

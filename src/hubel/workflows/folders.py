@@ -25,7 +25,7 @@ def new_run_folder(out: Path | None, *words: str) -> Path:
                 )
             out.mkdir(parents=True, exist_ok=True)
             return out
-        return _next_numbered("-".join(_slug(word) for word in words))
+        return _next_numbered("-".join(slug(word) for word in words))
     except OSError as error:
         where = out or RUNS
         raise RunError(
@@ -46,7 +46,7 @@ def _next_numbered(name: str) -> Path:
         return folder
 
 
-def _slug(word: str) -> str:
+def slug(word: str) -> str:
     """Return a word that is safe in a file name: the last part of a path, without its suffix."""
     last = word.replace(":", "/").rstrip("/").rpartition("/")[2]
     stem = last.partition(".")[0] or last

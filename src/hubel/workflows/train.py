@@ -78,7 +78,6 @@ def _train_new(
         watcher.inspected(dataset.inspection)
         require_trainable(dataset, allow_leaks=options.allow_leaks)
         draft = draft_settings(options, _facts(options, opened, dataset))
-        torch.set_num_threads(draft["threads"])
         preprocessing = _measure(options, dataset, draft)
         values = {name: choice.value for name, choice in draft.choices.items()}
         network = build_network(values, trust_code=True)
@@ -136,7 +135,7 @@ def _measure(options: TrainOptions, dataset: Dataset, draft: Draft) -> Preproces
         dataset.positions(TRAIN),
         size=draft["size"],
         grey=dataset.inspection.grey,
-        threads=draft["threads"],
+        threads=options.threads,
     )
     draft.choose("channels", preprocessing.channels, "hubel", "colours of the pictures")
     return preprocessing
@@ -159,8 +158,10 @@ def _choose_measured(
         torch.zeros(shape),
         precision=options.precision,
         channels_last=options.channels_last,
+        threads=options.threads,
     )
-    for name in ("precision", "channels_last"):
+    torch.set_num_threads(arithmetic.threads)
+    for name in ("precision", "channels_last", "threads"):
         by = "user" if getattr(options, name) is not None else "hubel"
         draft.choose(name, getattr(arithmetic, name), by, arithmetic.reason)
     if options.budget is None:
