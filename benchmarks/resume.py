@@ -137,10 +137,8 @@ def _run_and_interrupt(
         except subprocess.TimeoutExpired:
             child.send_signal(what)
     _, errors = child.communicate()
-    hit = (
-        child.returncode in {-signal.SIGKILL, -signal.SIGINT, 130}
-        and not (out / "train.json").is_file()
-    )
+    stopped = child.returncode in {-signal.SIGKILL, -signal.SIGINT, 130}
+    hit = stopped and not (out / "train.json").is_file()
     if child.returncode and not stopped:
         sys.exit(f"{' '.join(command)} ended with status {child.returncode}: {errors.decode()}")
     return hit

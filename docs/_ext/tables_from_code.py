@@ -6,6 +6,8 @@
     the fields of a result, which are the keys of its JSON
 `{networks}`
     the table of architectures
+`{filters}`
+    the table of classical steps
 `{public} package.module:NAME`
     a mapping from names to dataclasses, a row an entry
 """
@@ -26,6 +28,7 @@ from sphinx.application import Sphinx
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective
 
+KEY = re.compile(r"\b[a-z]+(?:1[89]|20)\d\d[a-z]*\b")
 DEFAULT = re.compile(r"\s*\[default: (.*?)\]")
 
 
@@ -195,18 +198,38 @@ class Public(SphinxDirective):
         return [table(header, rows, (24, *[60 // max(len(columns), 1)] * (len(header) - 1)))]
 
 
+class Filters(SphinxDirective):
+    """The classical steps and their numbers."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table."""
+        from hubel.data.classical import FILTERS
+
+        rows = [
+            (
+                f"`{name}`",
+                ", ".join(parameter.name for parameter in step.parameters) or "none",
+                ", ".join(f"{parameter.default:g}" for parameter in step.parameters),
+                "; ".join(parameter.allowed for parameter in step.parameters),
+            )
+            for name, step in FILTERS.items()
+        ]
+        return [table(("Filter", "Numbers", "Defaults", "Allowed"), rows, (14, 34, 16, 46))]
+
+
 def cite(
     _app: Sphinx, _what: str, _name: str, _object: Any, _options: Any, lines: list[str]
 ) -> None:
-    """Turn "Source: key." at the end of a docstring into a citation."""
+    """Turn the keys of the bibliography in a docstring into citations."""
     for place, line in enumerate(lines):
-        lines[place] = re.sub(r"\bSource: ([\w-]+)\.", r"Source: :cite:p:`\1`.", line)
+        lines[place] = KEY.sub(r":cite:t:`\g<0>`", line)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives."""
     app.add_directive("options", Options)
     app.add_directive("fields", Fields)
+    app.add_directive("filters", Filters)
     app.add_directive("networks", Networks)
     app.add_directive("public", Public)
     app.connect("autodoc-process-docstring", cite)

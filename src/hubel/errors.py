@@ -60,8 +60,8 @@ class MissingExtraError(UsageError):
 def close_matches(word: str, known: Iterable[str]) -> str:
     """Return a half-sentence that offers the known words nearest to `word`.
 
-    >>> close_matches("lenet", ["lenet5", "hubelnet"])
-    'did you mean lenet5? Known: hubelnet, lenet5.'
+    >>> close_matches("lenet", ["hubelnet", "lenet5"])
+    'did you mean lenet5 or hubelnet? Known: hubelnet, lenet5.'
     """
     names = sorted(known)
     lowered = {name.lower(): name for name in names}

@@ -69,15 +69,14 @@ def sources_named(source: str) -> list[str]:
         for found in re.findall(r"\bSources?: (.+?)\.(?:\s|$)", text, flags=re.DOTALL)
         for part in re.split(r"[,;]", re.sub(r"\([^)]*\)", "", found))
     ]
-    for node in ast.walk(ast.parse(source)):
-        if (
-            isinstance(node, ast.keyword)
-            and node.arg == "source"
-            and isinstance(node.value, ast.Constant)
-            and isinstance(node.value.value, str)
-        ):
-            named.append(node.value.value)
-    return named
+    return named + [
+        node.value.value
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.keyword)
+        and node.arg == "source"
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    ]
 
 
 @pytest.mark.parametrize(

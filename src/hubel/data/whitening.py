@@ -56,7 +56,7 @@ class Whitening:
     every direction that varies. Pictures of up to LARGEST_WHOLE values are one vector. Larger
     ones are cut into tiles of TILE × TILE pixels that do not overlap; all tiles share μ and W and
     go back to their places. The shape is kept. With PCA the values are coefficients, not
-    pixels: largest variance first. Source: textbook; ZCA: bell1997.
+    pixels: largest variance first. Source: bell1997 (ZCA).
     """
 
     kind: Literal["pca", "zca"]
