@@ -61,17 +61,40 @@ def findings_table(findings: Sequence[Finding], most: int = 100) -> Table:
 
 
 def settings_table(plan: Plan) -> Table:
-    """Return what was chosen, by whom and why, but for what nobody asks about."""
-    table = plain_table("setting", "value", "chosen by", "why")
-    for choice in plan.choices:
-        if choice.chosen_by != "default":
-            table.add_row(
-                choice.name.replace("_", " "),
-                Text(str(choice.value)),
-                choice.chosen_by,
-                Text(choice.reason),
-            )
+    """Return how a network will be trained, a line a matter, with the reason where hubel chose."""
+    table = plain_table("", "", "")
+    for matter, text, deciding in _matters(plan):
+        chosen = next(choice for choice in plan.choices if choice.name == deciding)
+        reason = "" if chosen.chosen_by in {"user", "default"} else chosen.reason
+        table.add_row(f"[dim]{matter}[/]", Text(text), Text(reason, "dim"))
     return table
+
+
+def _matters(plan: Plan) -> list[tuple[str, str, str]]:
+    """Return (matter, what was chosen, the setting whose reason explains it)."""
+    update = f"{plan['batch']} pictures"
+    if plan["accumulate"] > 1:
+        update = f"{plan['accumulate']} × {update}"
+    speed = f"{plan['optimizer']}, learning rate {plan['lr']:.3g}, {plan['schedule']}"
+    if plan["warmup"]:
+        speed += f" after {plan['warmup']:.0%} warm-up"
+    if plan["weight_decay"]:
+        speed += f", weight decay {plan['weight_decay']:.3g}"
+    layout = "channels-last" if plan["channels_last"] else "contiguous"
+    threads = f"{plan['threads']} thread{'s' if plan['threads'] > 1 else ''}"
+    smoothing = plan["label_smoothing"]
+    loss = plan["loss"] + (f", {smoothing:.0%} smoothed" if smoothing else "")
+    return [
+        ("network", f"{plan['model']}, {plan['outputs']} outputs", "model"),
+        ("input", f"{plan['size']}×{plan['size']} pixels, {plan['channels']} channel"
+         + ("s" if plan["channels"] > 1 else ""), "size"),
+        ("length", f"{plan['epochs']} passes, {plan['steps']:,} steps of {update}",
+         "epochs" if plan["steps"] == plan["epochs"] * plan["steps_per_pass"] else "steps"),
+        ("update", speed, "lr"),
+        ("loss", loss, "loss"),
+        ("augmentation", ", ".join(plan["augment"]), "augment"),
+        ("arithmetic", f"{plan['precision']}, {layout}, {threads}", "threads"),
+    ]  # fmt: skip
 
 
 def inspection_tables(inspection: Inspection) -> list[Table]:

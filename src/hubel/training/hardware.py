@@ -18,6 +18,8 @@ from hubel.options.train import Precision
 
 REPEATS: Final = 5
 """Timed steps a candidate."""
+LONGEST_S: Final = 1.0
+"""Time after which no further step of a candidate is timed."""
 GAIN: Final = 1.15
 """How much faster a candidate must be than the usual choice to be taken instead."""
 
@@ -52,7 +54,7 @@ def choose_arithmetic(
     """Choose precision, memory format and threads by timing training steps on a copy of `module`.
 
     Channels-last float32 on every processor is the usual choice; another one is taken only where
-    it is faster by `GAIN` (median of `REPEATS` steps), so that noise does not decide: small
+    it is faster by `GAIN` (median of at most `REPEATS` steps), so that noise does not decide: small
     networks lose more by waking threads than they gain. What the caller sets stands. `inputs` is
     (N, C, H, W). Weights, random state and PyTorch's own threads are left as they were.
     """
@@ -79,7 +81,7 @@ def choose_arithmetic(
         precision=kind,
         channels_last=last,
         threads=count,
-        reason=f"median step of {REPEATS} on {len(inputs)} pictures: {measured}",
+        reason=f"median step on {len(inputs)} pictures: {measured}",
     )
 
 
@@ -97,7 +99,9 @@ def _step_ms(
     twin = copy.deepcopy(module).to(memory_format=layout).train()
     pictures = inputs.to(memory_format=layout)
     times: list[float] = []
-    for _ in range(REPEATS + 1):
+    began = time.perf_counter()
+    # On a busy machine many threads can be a hundred times slower than one: a second is enough.
+    while len(times) <= REPEATS and (len(times) < 2 or time.perf_counter() - began < LONGEST_S):
         started = time.perf_counter()
         with torch.autocast(pictures.device.type, torch.bfloat16, precision == "bfloat16"):
             outputs: Tensor = twin(pictures)

@@ -11,7 +11,7 @@ import torch
 
 from hubel.architectures import choose_size
 from hubel.data.dataset import Dataset
-from hubel.data.integrity import inspect_source, require_trainable
+from hubel.data.integrity import inspect_source
 from hubel.data.manifest import write_manifest
 from hubel.data.opening import open_source
 from hubel.data.preprocessing import Preprocessing
@@ -32,6 +32,7 @@ from hubel.workflows.folders import new_run_folder
 from hubel.workflows.interrupts import graceful
 from hubel.workflows.keeping import options_toml
 from hubel.workflows.resuming import resume
+from hubel.workflows.trainable import require_labels, require_trainable
 from hubel.workflows.watching import Watcher
 
 
@@ -70,6 +71,7 @@ def _train_new(
 ) -> Run:
     check_fresh(options)
     opened = open_source(source)
+    require_labels(opened)
     run = Run(new_run_folder(options.out, opened.name, options.model))
     try:
         dataset = inspect_source(
