@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hubel.errors import RunError
@@ -93,3 +94,12 @@ def test_what_is_no_run_folder(tmp_path: Path) -> None:
 def test_an_unfinished_run_says_how_to_go_on(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="hubel train --resume"):
         Run(tmp_path).require_finished()
+
+
+def test_numpy_scalars_are_written_as_numbers() -> None:
+    assert to_json({"a": np.float64(0.5), "b": np.int64(3)}, indent=0) == b'{"a":0.5,"b":3}'
+
+
+def test_what_has_no_place_in_json() -> None:
+    with pytest.raises(NotImplementedError, match="object has no place in JSON"):
+        to_json(object())

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+import numpy as np
 
 from hubel.errors import RunError
 
@@ -58,8 +59,15 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 def to_json(result: Any, *, indent: int = 2) -> bytes:
     """Return a result dataclass as JSON; NaN and infinities become null."""
-    data = msgspec.json.encode(result)
+    data = msgspec.json.encode(result, enc_hook=_plain)
     return msgspec.json.format(data, indent=indent) if indent else data
+
+
+def _plain(value: Any) -> Any:
+    """Return a NumPy scalar as Python's own number; JSON knows no other."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise NotImplementedError(f"{type(value).__name__} has no place in JSON")
 
 
 def write_json(path: Path, result: Any) -> None:

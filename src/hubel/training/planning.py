@@ -29,7 +29,7 @@ class Facts:
 
 
 def draft_settings(options: TrainOptions, facts: Facts) -> Draft:
-    """Choose all settings but those that must be measured: arithmetic, threads and number of steps."""
+    """Choose all settings but those that are measured: arithmetic, threads, number of steps."""
     draft = Draft({})
     for name in _PLAIN:
         _take(draft, name, getattr(options, name), TrainOptions.__dataclass_fields__[name].default)
