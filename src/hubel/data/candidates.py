@@ -7,7 +7,7 @@ enough to look, word by word, at pictures whose word is the same or differs in o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +24,13 @@ _BLOCK: Final = 1 << 20
 """Pairs in memory at a time."""
 MAX_PAIRS: Final = 400_000_000
 """Pairs of hashes that are compared at most, in all: some ten seconds."""
+_MOST_NEAR: Final = 512
+_MOST_KEPT: Final = 16
+"""Near hashes a picture that are looked at, and pairs that are kept, a word and flip: so many
+copies of one picture are chained, not each paired with each."""
+
+Keep = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.bool_]]
+"""From the first and second positions of some pairs to which of them are worth verifying."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,19 +39,22 @@ class Candidates:
 
     pairs: NDArray[np.int64]
     complete: bool
-    """False where so many hashes collide that not all pairs could be compared."""
+    """False where so many hashes collide that not all pairs could be compared or kept."""
 
 
-def near_hashes(hashes: NDArray[np.uint64], max_pairs: int = MAX_PAIRS) -> Candidates:
-    """Return all pairs of hashes that differ in at most NEAR_BITS bits.
+def near_hashes(
+    hashes: NDArray[np.uint64], keep: Keep, *, max_pairs: int = MAX_PAIRS
+) -> Candidates:
+    """Return the pairs of hashes that differ in at most NEAR_BITS bits, and that `keep` keeps.
 
-    Work: the number of pairs whose words are near, at most `max_pairs`; words that so many
-    pictures share that the bound would be broken are left out, and `complete` is False then.
+    Work: the number of pairs whose words are near, at most `max_pairs`. Where that, or what one
+    picture may have, would be broken, each picture is paired with those that come next in the
+    order of the hashes' words (among equal ones: of the pictures), and `complete` is False.
     """
     words = _spread(hashes)
     found: list[NDArray[np.int64]] = []
     left, complete = max_pairs, True
-    for word in words.T:
+    for number, word in enumerate(words.T):
         order = np.argsort(word, kind="stable")
         counts = np.bincount(word, minlength=1 << _WORD_BITS)
         for flip in (0, *(1 << bit for bit in range(_WORD_BITS))):
@@ -54,13 +64,40 @@ def near_hashes(hashes: NDArray[np.uint64], max_pairs: int = MAX_PAIRS) -> Candi
             left -= int(lengths.sum())
             for first, second in _expand(order, lengths, starts):
                 near = hamming(hashes[first], hashes[second]) <= NEAR_BITS
-                if near.any():
-                    pair = np.stack([first[near], second[near]], axis=1)
-                    found.append(np.sort(pair, axis=1))
-    if not found:
-        return Candidates(np.zeros((0, 2), np.int64), complete)
-    pairs = np.unique(np.concatenate(found), axis=0)
-    return Candidates(pairs, complete)
+                first, second = first[near], second[near]
+                new = _first_seen(words, number, first, second)
+                (first, second), whole = _at_most(first[new], second[new], _MOST_NEAR)
+                kept = keep(first, second)
+                (first, second), all_kept = _at_most(first[kept], second[kept], _MOST_KEPT)
+                complete &= whole and all_kept
+                found.append(np.sort(np.stack([first, second], axis=1), axis=1))
+    pairs = np.concatenate([np.zeros((0, 2), np.int64), *found])
+    return Candidates(pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))], complete)
+
+
+def _first_seen(
+    words: NDArray[np.int64],
+    number: int,
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+) -> NDArray[np.bool_]:
+    """Return which pairs no earlier word has found: no earlier word differs in 0 or 1 bits."""
+    new = np.ones(len(first), np.bool_)
+    for earlier in range(number):
+        new &= np.bitwise_count(words[first, earlier] ^ words[second, earlier]) > 1
+    return new
+
+
+def _at_most(
+    first: NDArray[np.int64], second: NDArray[np.int64], most: int
+) -> tuple[tuple[NDArray[np.int64], NDArray[np.int64]], bool]:
+    """Return at most `most` pairs a first picture (its pairs lie together), and whether all."""
+    begins = np.flatnonzero(np.diff(first, prepend=-1))
+    lengths = np.diff(begins, append=len(first))
+    if not len(lengths) or int(lengths.max()) <= most:
+        return (first, second), True
+    rank = np.arange(len(first)) - np.repeat(begins, lengths)
+    return (first[rank < most], second[rank < most]), False
 
 
 def _spread(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:

@@ -22,12 +22,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
-from hubel.data.candidates import near_hashes
+from hubel.data.candidates import MAX_PAIRS, near_hashes
 from hubel.data.decoding import decode
 from hubel.data.parallel import available_threads
-from hubel.data.perception import bring_to, compare
+from hubel.data.perception import SIGNATURE_SIDE, bring_to, compare
 from hubel.data.scanning import Scan
 from hubel.data.source import Source
 from hubel.errors import PictureError
@@ -49,6 +49,7 @@ _SAME_SHAPE: Final = 0.05
 """Greatest difference of the logarithms of width / height of a copy."""
 _COMPARED_SIDE: Final = 32
 _BLOCK: Final = 2048
+_PAIRS_A_PICTURE: Final = 1000
 _LEAST_BUDGET: Final = 20_000
 
 
@@ -126,20 +127,40 @@ def _candidates(scanned: Scan, exact: list[NDArray[np.int64]]) -> tuple[NDArray[
     for group in exact:
         eligible[group[1:]] = False
     positions = np.flatnonzero(eligible)
-    found = near_hashes(records["phash"][positions])
-    pairs = positions[found.pairs]
-    ratios = np.log(records["width"] / np.maximum(records["height"], 1))
-    pairs = pairs[np.abs(ratios[pairs[:, 0]] - ratios[pairs[:, 1]]) <= _SAME_SHAPE]
-    alike = _signature_correlation(records["signature"], pairs)
+    ratios = np.log(records["width"][positions] / records["height"][positions])
+    signatures = _centred(records["signature"][positions])
     # A signature is the picture at 8×8: it may lose at most twice what the pixels may.
-    slack = 2.0 * (1.0 - _wanted(sides, pairs))
-    chosen = alike >= 1.0 - slack
-    pairs, alike = pairs[chosen], alike[chosen]
+    slack = 2.0 * (1.0 - np.where(sides[positions] < SMALL_SIDE, CORRELATION_SMALL, CORRELATION))
+
+    def keep(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.bool_]:
+        alike = np.einsum("nk,nk->n", signatures[first], signatures[second])
+        enough = alike >= 1.0 - np.minimum(slack[first], slack[second])
+        return enough & (np.abs(ratios[first] - ratios[second]) <= _SAME_SHAPE)
+
+    most = max(MAX_PAIRS, _PAIRS_A_PICTURE * len(records))
+    found = near_hashes(records["phash"][positions], keep, max_pairs=most)
+    pairs = found.pairs
     budget = max(_LEAST_BUDGET, len(records))
     if len(pairs) > budget:
-        best = np.argsort(-alike, kind="stable")[:budget]
-        return pairs[np.sort(best)], False
-    return pairs, found.complete
+        alike = np.einsum("nk,nk->n", signatures[pairs[:, 0]], signatures[pairs[:, 1]])
+        return positions[pairs[_chosen(pairs, alike, len(positions), budget)]], False
+    return positions[pairs], found.complete
+
+
+def _chosen(
+    pairs: NDArray[np.int64], alike: NDArray[np.float32], total: int, budget: int
+) -> NDArray[np.int64]:
+    """Return which pairs to verify where there are too many: those that span, then the most alike.
+
+    A spanning forest of the most alike pairs (at most one a picture) joins all that can be joined.
+    """
+    costs = 2.0 - alike.astype(np.float64)
+    graph = coo_array((costs, (pairs[:, 0], pairs[:, 1])), shape=(total, total)).tocsr()
+    forest = coo_array(minimum_spanning_tree(graph))
+    numbers = pairs[:, 0] * total + pairs[:, 1]
+    spanning = np.isin(numbers, forest.row.astype(np.int64) * total + forest.col)
+    order = np.lexsort((-alike, ~spanning))
+    return np.sort(order[: max(budget, int(spanning.sum()))])
 
 
 def _wanted(sides: NDArray[Any], pairs: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -148,19 +169,11 @@ def _wanted(sides: NDArray[Any], pairs: NDArray[np.int64]) -> NDArray[np.float64
     return np.where(small, CORRELATION_SMALL, CORRELATION)
 
 
-def _signature_correlation(
-    signatures: NDArray[np.uint8], pairs: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    """Return Pearson's r of the signatures of each pair, some pairs at a time."""
-    alike = np.zeros(len(pairs), np.float32)
-    for start in range(0, len(pairs), 1 << 16):
-        block = signatures[pairs[start : start + (1 << 16)]].astype(np.float32)
-        values = block.reshape(len(block), 2, -1)
-        values -= values.mean(axis=2, keepdims=True)
-        norms = np.maximum(np.linalg.norm(values, axis=2), 1e-6)
-        dots = np.einsum("nk,nk->n", values[:, 0], values[:, 1])
-        alike[start : start + len(block)] = dots / (norms[:, 0] * norms[:, 1])
-    return alike
+def _centred(signatures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the signatures (n, 64) with mean 0 and norm 1: their dot product is Pearson's r."""
+    values = signatures.reshape(len(signatures), SIGNATURE_SIDE**2).astype(np.float32)
+    values -= values.mean(axis=1, keepdims=True)
+    return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-6)
 
 
 def _verify(

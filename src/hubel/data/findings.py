@@ -279,7 +279,7 @@ def _duplicates(evidence: Evidence) -> Iterator[Finding]:
     certain = _across(evidence, found.certain)
     sure = {int(position) for group in certain for position in group.positions}
     others = [group for group in _across(evidence, found.near) if sure.isdisjoint(group.positions)]
-    yield from _leak(evidence, certain, "data/near-leak", "error", 0.99)
+    yield from _leak(evidence, certain, "data/near-leak", "error", 0.95)
     yield from _leak(evidence, others, "data/near-leak", "warning", 0.8)
     if not found.complete:
         yield _finding(
@@ -303,7 +303,9 @@ def _repeated(evidence: Evidence, groups: tuple[Group, ...], kind: str) -> Itera
         f"{count(extra, 'picture is', 'pictures are')} {'a' if kind == 'near' else 'an'} {kind} "
         f"duplicate of another, in {count(len(groups), 'group')}.",
         where=[key for group in groups[:WHERE_LIMIT] for key in evidence.keys(group.positions)],
-        evidence=f"mean absolute difference of pixels up to {worst:.1f} of 255",
+        evidence="the decoded pixels are equal"
+        if kind == "exact"
+        else f"mean absolute difference of pixels up to {worst:.1f} of 255",
         threshold="0"
         if kind == "exact"
         else "64-bit perceptual hash within 7 bits, then "

@@ -151,12 +151,12 @@ def _findings(contents: _Contents, unlabelled: list[str]) -> tuple[Finding, ...]
                 "Move each into the folder of its class.",
             )
         )
-    if contents.empty:
+    if contents.empty and any(label for _, label, _ in contents.pictures):
         found.append(
             _finding(
                 "data/empty-class",
-                f"{count(len(contents.empty), 'folder')} without pictures "
-                f"are no classes: {some(sorted(contents.empty))}.",
+                f"{count(len(contents.empty), 'folder')} without pictures: "
+                f"{some(sorted(contents.empty))}; no such class is known.",
                 sorted(contents.empty),
                 "Add pictures, or remove the folders.",
             )

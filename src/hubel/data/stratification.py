@@ -138,13 +138,13 @@ def _deal_singles(
 ) -> None:
     """Deal out the single pictures of each stratum, in random order, to what is wanted still."""
     order = np.argsort(stratum_of, kind="stable")
-    present, first = np.unique(stratum_of[order], return_index=True)
-    for stratum, mine in zip(present, np.split(unit_of[order], first[1:]), strict=True):
+    ends = np.cumsum(np.bincount(stratum_of, minlength=len(progress.wanted)))
+    for stratum, mine in enumerate(np.split(unit_of[order], ends[:-1])):
         if progress.rare[stratum]:
             split_of_unit[mine] = TRAIN
             continue
         needs = np.maximum(progress.wanted[stratum] - progress.placed[stratum], 0)
-        bare = progress.uncovered(int(stratum))
+        bare = progress.uncovered(stratum)
         share = needs / needs.sum() if needs.any() else weights
         numbers = share_out(len(mine), share, bare, needs.astype(np.float64))
         splits = np.repeat(np.arange(_SPLITS, dtype=np.int8), numbers)

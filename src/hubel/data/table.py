@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from hubel.errors import MissingExtraError, SourceError, close_matches
 from hubel.results import Task
 
 TABLE_SUFFIXES: Final = {".csv": ",", ".tsv": "\t", ".parquet": ""}
+_LARGEST: Final = float(np.finfo(np.float32).max)
 _COLUMNS: Final = ("path", "label", "split", "group", "target")
 
 
@@ -243,8 +243,9 @@ def _numbers(table: _Table, column: str) -> NDArray[np.float32]:
 
 
 def _is_number(cell: str) -> bool:
+    """Return whether a cell is a number that is finite in 32 bits."""
     try:
-        return math.isfinite(np.float32(cell))
+        return abs(float(cell)) <= _LARGEST
     except ValueError:
         return False
 
