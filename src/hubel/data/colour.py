@@ -19,6 +19,11 @@ _FROM_RGB: Final = {
     "lab": cv2.COLOR_RGB2Lab,
     "ycrcb": cv2.COLOR_RGB2YCrCb,
 }
+_TO_RGB: Final = {
+    "hsv": cv2.COLOR_HSV2RGB_FULL,
+    "lab": cv2.COLOR_Lab2RGB,
+    "ycrcb": cv2.COLOR_YCrCb2RGB,
+}
 _LUMA: Final = {"hsv": 2, "lab": 0, "ycrcb": 0}
 
 
@@ -48,6 +53,12 @@ def to_channels(pixels: Pixels, space: ColourSpace, channels: int, where: str) -
 def to_space(pixels: Pixels, space: ColourSpace) -> Pixels:
     """Convert RGB pixels to the colour space, 8 bits a channel; grey, RGB and others stay."""
     code = _FROM_RGB.get(space)
+    return pixels if code is None else np.asarray(cv2.cvtColor(pixels, code), np.uint8)
+
+
+def to_rgb(pixels: Pixels, space: ColourSpace) -> Pixels:
+    """Convert pixels of the colour space back to RGB; grey, RGB and others stay."""
+    code = _TO_RGB.get(space)
     return pixels if code is None else np.asarray(cv2.cvtColor(pixels, code), np.uint8)
 
 

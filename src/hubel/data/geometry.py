@@ -2,8 +2,9 @@
 
 A matrix (2, 3), float64, takes an output pixel to the source: (x, y)ᵀ = M · (x', y', 1)ᵀ.
 Pixels are counted from 0 and their centres lie on whole numbers, so a picture of width W spans
--1/2 to W - 1/2. Outside the source the nearest edge pixel is taken (border replication): it needs
-no chosen colour, and leaves plain backgrounds plain, in every verb.
+-1/2 to W - 1/2. Outside, the output shows the picture's border colour: per channel the median of
+its edge pixels. It needs no measured or chosen number, leaves plain backgrounds plain (black
+around digits, white around cut-out photographs), and is the same in every verb.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ PREFILTER_FROM: Final = 1.25
 
 _LONGEST_WARP: Final = 30_000  # OpenCV's warps count in 16 bits
 _EXACT: Final = 1e-6
+_EDGE_PIXELS: Final = 64
+_ONE_PIXEL: Final = np.array([[0.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
 _FLAGS: Final = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
 
@@ -36,7 +39,7 @@ def fit_matrix(height: int, width: int, size: int, fit: Fit) -> Matrix:
     - squash: each axis is scaled alone, x = (x' + 1/2)·W/S - 1/2.
     - crop: the central square of side min(H, W), at whole pixels, is scaled.
     - letterbox: the whole picture is scaled by S / max(H, W), its shorter side rounded to whole
-      pixels, and centred at whole pixels; the rest is filled by replication.
+      pixels, and centred at whole pixels; the rest shows the border colour.
 
     The result is shared between calls and read-only.
     """
@@ -65,6 +68,24 @@ def is_identity(matrix: Matrix) -> bool:
     return matrix.tolist() == [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
 
 
+def border_colour(pixels: Pixels) -> list[int]:
+    """Return, per channel, the median of the edge pixels (of 64 evenly spaced ones at most)."""
+    height, width, channels = pixels.shape
+    edge = pixels.reshape(-1, channels).take(_edge_places(height, width), axis=0)
+    edge.sort(axis=0)
+    return edge[len(edge) // 2].tolist()
+
+
+@lru_cache(maxsize=4096)
+def _edge_places(height: int, width: int) -> NDArray[np.int64]:
+    """Return places in a flat (height · width) picture, clockwise from the upper left corner."""
+    places = np.arange(height * width).reshape(height, width)
+    sides = (places[0], places[1:, -1], places[-1, :-1][::-1], places[1:-1, 0][::-1])
+    edge = np.concatenate(sides if min(height, width) > 1 else (places.ravel(),))
+    count = min(len(edge), _EDGE_PIXELS)
+    return edge[np.arange(count) * len(edge) // count]
+
+
 def resample(pixels: Pixels, matrix: Matrix, size: int, out: Pixels | None = None) -> Pixels:
     """Resample pixels (height, width, channels) to (size, size, channels) through `matrix`.
 
@@ -73,30 +94,49 @@ def resample(pixels: Pixels, matrix: Matrix, size: int, out: Pixels | None = Non
     interpolation. The identity copies bit by bit; so does a shift or mirroring by whole pixels.
     `out`, if given, receives the result.
     """
-    height, width, channels = pixels.shape
+    height, width = pixels.shape[:2]
     (a, b, _), (c, d, _) = matrix.tolist()
     shrink_x, shrink_y = math.hypot(a, b), math.hypot(c, d)
+    border: list[int] | None = None
     if max(shrink_x, shrink_y) >= PREFILTER_FROM or max(height, width) > _LONGEST_WARP:
+        border = border_colour(pixels)
         pixels, matrix = _prefiltered(pixels, matrix, size, shrink_x, shrink_y)
         height, width = pixels.shape[:2]
-    if height == width == size and np.abs(matrix - _IDENTITY).max() < _EXACT:
+    if height == width == size and _near_identity(matrix):
         if out is None:
             return pixels
         out[...] = pixels
         return out
+    border = border or border_colour(pixels)
+    if min(shrink_x, shrink_y) * PREFILTER_FROM <= 1:
+        # Enlarged edge pixels keep their colour to their outer rim.
+        framed = cv2.copyMakeBorder(pixels, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+        pixels = np.asarray(framed, np.uint8).reshape(height + 2, width + 2, -1)
+        matrix = matrix + _ONE_PIXEL
+    return _warped(pixels, matrix, size, border, out)
+
+
+def _near_identity(matrix: Matrix) -> bool:
+    # In Python's floats: for a tiny picture numpy's overhead would be a third of the work.
+    (a, b, x), (c, d, y) = matrix.tolist()
+    return max(abs(a - 1), abs(b), abs(x), abs(c), abs(d - 1), abs(y)) < _EXACT
+
+
+def _warped(
+    pixels: Pixels, matrix: Matrix, size: int, border: list[int], out: Pixels | None
+) -> Pixels:
+    square, channels = (size, size), pixels.shape[2]
     if out is None:
         out = np.empty((size, size, channels), np.uint8)
     if channels <= 4:
-        cv2.warpAffine(pixels, matrix, (size, size), out, _FLAGS, cv2.BORDER_REPLICATE)
+        cv2.warpAffine(pixels, matrix, square, out, _FLAGS, cv2.BORDER_CONSTANT, border)
         return out
-    for first in range(0, channels, 4):
+    for first in range(0, channels, 4):  # OpenCV's limit
         part = np.ascontiguousarray(pixels[:, :, first : first + 4])
-        warped = cv2.warpAffine(part, matrix, (size, size), None, _FLAGS, cv2.BORDER_REPLICATE)
+        colour = border[first : first + 4]
+        warped = cv2.warpAffine(part, matrix, square, None, _FLAGS, cv2.BORDER_CONSTANT, colour)
         out[:, :, first : first + 4] = warped.reshape(size, size, -1)
     return out
-
-
-_IDENTITY: Final = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
 
 def _prefiltered(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import numpy as np
@@ -54,25 +55,9 @@ def measured(
     draft = dataclasses.replace(draft, mean=zeros, std=ones)
     if draft.normalisation == "none":
         return draft
-    chunks = [sample[start : start + _CHUNK] for start in range(0, len(sample), _CHUNK)]
-
-    def fitted(chunk: Positions, stop: threading.Event) -> NDArray[np.uint8]:
-        batch = np.empty((len(chunk), draft.size, draft.size, draft.channels), np.uint8)
-        for place, position in enumerate(chunk.tolist()):
-            if stop.is_set():
-                break
-            draft.resample(draft.read(source, position), out=batch[place])
-        return batch
-
-    count = threads or available_threads()
-    batches = map_ahead(fitted, chunks, threads=count, ahead=2 * count)
+    batches = _fitted(draft, source, sample, threads or available_threads())
     if draft.normalisation == "standard":
-        histogram = np.zeros((draft.channels, 256), np.int64)
-        for batch in batches:
-            for channel in range(draft.channels):
-                values = batch[..., channel].ravel()
-                histogram[channel] += np.bincount(values, minlength=256)
-        mean, std = mean_and_deviation(histogram)
+        mean, std = mean_and_deviation(_histogram(batches, draft.channels))
         return dataclasses.replace(draft, mean=mean, std=std)
     side = tile_side(draft.channels, draft.size)
     moments = Moments(draft.channels * side * side)
@@ -81,6 +66,32 @@ def measured(
         pictures = torch.from_numpy(batch[:, :whole, :whole]).permute(0, 3, 1, 2)
         moments.add(to_tiles(pictures, side).flatten(0, 1).numpy())
     return dataclasses.replace(draft, whitening=moments.whitening(draft.normalisation))
+
+
+def _fitted(
+    draft: Preprocessing, source: Source, sample: Positions, threads: int
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield the pictures, fitted, in uint8 batches (n, size, size, channels)."""
+
+    def fill(chunk: Positions, stop: threading.Event) -> NDArray[np.uint8]:
+        batch = np.empty((len(chunk), draft.size, draft.size, draft.channels), np.uint8)
+        for place, position in enumerate(chunk.tolist()):
+            if stop.is_set():
+                break
+            draft.resample(draft.read(source, position), out=batch[place])
+        return batch
+
+    chunks = [sample[start : start + _CHUNK] for start in range(0, len(sample), _CHUNK)]
+    return map_ahead(fill, chunks, threads=threads, ahead=2 * threads)
+
+
+def _histogram(batches: Iterable[NDArray[np.uint8]], channels: int) -> NDArray[np.int64]:
+    """Count each value of each channel, as (channels, 256)."""
+    histogram = np.zeros((channels, 256), np.int64)
+    for batch in batches:
+        for channel in range(channels):
+            histogram[channel] += np.bincount(batch[..., channel].ravel(), minlength=256)
+    return histogram
 
 
 def _with_channels(draft: Preprocessing, source: Source, sample: Positions) -> Preprocessing:

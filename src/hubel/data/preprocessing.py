@@ -95,13 +95,20 @@ class Preprocessing:
 
         Returns uint8 (height, width, channels). Errors: PictureError, naming `where`.
         """
-        pixels = decode(raw, where=where, at_least=self.decode_at_least)
-        if pixels.shape[2] != self.channels:
-            name = picture_name(raw, where)
-            pixels = to_channels(pixels, self.colour, self.channels, name)
+        decoded = decode(raw, where=where, at_least=self.decode_at_least)
+        pixels = self.recoloured(decoded, picture_name(raw, where))
         for step in self.filters:
             pixels = step(pixels)
         return pixels
+
+    def recoloured(self, pixels: Pixels, where: str = "the picture") -> Pixels:
+        """Bring decoded pixels to the channels of the input: grey, RGB, or as many as measured.
+
+        Errors: PictureError, naming `where`, for a number of channels that cannot be brought.
+        """
+        if pixels.shape[2] == self.channels:
+            return pixels
+        return to_channels(pixels, self.colour, self.channels, where)
 
     def read(self, source: Source, position: int) -> Pixels:
         """Read a picture of a source and return its `pixels`.
