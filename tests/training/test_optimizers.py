@@ -158,3 +158,28 @@ def test_refusals(name, settings, words):
 def test_nothing_to_train():
     with pytest.raises(UsageError, match="ReLU has no trainable parameters"):
         build_optimizer("sgd", nn.ReLU())
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_optimizer_goes_on_from_its_state_to_the_same_bits(name):
+    def steps(module, optimizer, seeds):
+        for seed in seeds:
+            generator = torch.Generator().manual_seed(seed)
+            optimizer.zero_grad()
+            module(torch.randn(3, 5, generator=generator)).square().sum().backward()
+            optimizer.step()
+
+    torch.manual_seed(0)
+    whole = nn.Linear(5, 4)
+    first = nn.Linear(5, 4)
+    first.load_state_dict(whole.state_dict())
+    steps(whole, build_optimizer(name, whole), range(6))
+    before = build_optimizer(name, first)
+    steps(first, before, range(3))
+    second = nn.Linear(5, 4)
+    second.load_state_dict(first.state_dict())
+    after = build_optimizer(name, second)
+    after.load_state_dict(before.state_dict())
+    steps(second, after, range(3, 6))
+    assert torch.equal(whole.weight, second.weight)
+    assert torch.equal(whole.bias, second.bias)

@@ -44,14 +44,14 @@ def test_every_choice_is_an_option_and_has_a_reason(recipe):
 def test_fitted_values_stay_in_their_bounds(pictures):
     assert 8 <= fitted_epochs(pictures) <= 120
     batch = fitted_batch(pictures)
-    assert batch in {16, 32, 64, 128}
+    assert batch in {16, 32, 64}
     assert fitted_epochs(pictures + 1) <= fitted_epochs(pictures)
     assert fitted_batch(pictures + 1) >= batch
 
 
 def test_fitted_values_of_known_sets():
     assert [fitted_epochs(n) for n in (140, 1_221, 51_000)] == [120, 57, 9]
-    assert [fitted_batch(n) for n in (140, 1_221, 51_000)] == [16, 32, 128]
+    assert [fitted_batch(n) for n in (140, 1_221, 51_000)] == [16, 32, 64]
     assert fitted_epochs(50, whole_split=True) == 300
 
 

@@ -1,13 +1,17 @@
 """hubel's default network: small, for any input size, made for accuracy a second on processors.
 
-part      side       maps           what
-stem      S / s      w              convolution 3x3, or s x s of stride s on large pictures
-stage 1   S / 2s     2w             convolution 3x3, max-pooling
-stage 2   S / 4s     4w             the same
-stage 3   S / 8s     8w             the same, then a residual pair of convolutions 3x3
-head      -          outputs        mean over the side, linear
+part       side    maps      what
+stem       S / s   w         convolution, stride s: 3x3 where s is 1 or 2, 7x7 where s is 4
+stage 1    S / 2s  2w        convolution 3x3, then max-pooling 2x2
+stage 2    S / 4s  4w        the same
+stage 3    S / 8s  8w        the same, then residual pairs of convolutions 3x3
+head       -       outputs   mean over the picture, linear
 
-The stem's stride s keeps the costly first stage small: 1 below 48 pixels, 2 below 96, else 4.
+Every convolution is followed by batch normalisation and ReLU. The stem's stride keeps the costly
+first stage small: s = 1 for pictures below 48 pixels a side, 2 below 96, else 4. A stage's
+convolution costs the same everywhere (half the side, twice the maps, both ways), so no stage
+starves; pooling comes before normalisation and ReLU, which then touch a quarter of the values.
+The mean at the end takes any size that stage 3 leaves.
 """
 
 from __future__ import annotations
@@ -15,35 +19,40 @@ from __future__ import annotations
 from typing import Final
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from hubel.errors import UsageError
 
-LEAST_SIZE: Final = 8
-STRIDES: Final = ((48, 1), (96, 2))
-LARGEST_STRIDE: Final = 4
+STEM: Final = (  # pictures below this side, stride, kernel
+    (48, 1, 3),
+    (96, 2, 3),
+    (None, 4, 7),
+)
 STAGES: Final = 3
+LEAST_SIZE: Final = 8
+WIDTH: Final = 16
+PAIRS: Final = 1
 
 
 class ConvBlock(nn.Module):
-    """Convolution without bias, optional 2x2 max-pooling, batch normalisation, ReLU.
+    """relu(bn(pool(conv(x)))): (n, inputs, h, w) becomes (n, outputs, h', w').
 
-    Pooling before the normalisation makes it four times cheaper. Source: ioffe2015batch.
+    The side becomes h' = ceil(h / stride), halved and rounded down by pooling. Source:
+    ioffe2015batch.
     """
 
     def __init__(
-        self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, pool: bool
+        self, inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, pool: bool = False
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(
-            inputs, outputs, kernel, stride, (kernel - stride + 1) // 2, bias=False
-        )
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
         self.pool = nn.MaxPool2d(2) if pool else nn.Identity()
         self.bn = nn.BatchNorm2d(outputs)
+        self.relu = nn.ReLU(inplace=True)
+        nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return the activations: (n, inputs, h, w) becomes (n, outputs, h', w')."""
-        return F.relu(self.bn(self.pool(self.conv(inputs))))
+        """Return the activations."""
+        return self.relu(self.bn(self.pool(self.conv(inputs))))
 
 
 class ResidualPair(nn.Module):
@@ -51,35 +60,43 @@ class ResidualPair(nn.Module):
 
     def __init__(self, maps: int) -> None:
         super().__init__()
-        self.first = ConvBlock(maps, maps, 3, pool=False)
-        self.second = ConvBlock(maps, maps, 3, pool=False)
+        self.first = ConvBlock(maps, maps)
+        self.second = ConvBlock(maps, maps)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return the sum of the maps and what two blocks make of them."""
+        """Return the maps plus what two blocks make of them."""
         return inputs + self.second(self.first(inputs))
 
 
 class HubelNet(nn.Module):
-    def __init__(
-        self, outputs: int, channels: int, size: int, width: int, pairs: int, stemk: int = 0
-    ) -> None:
+    """The network of the table above: (n, channels, S, S) becomes logits (n, outputs)."""
+
+    def __init__(self, outputs: int, channels: int, size: int, width: int, pairs: int) -> None:
         super().__init__()
-        stride = next((s for below, s in STRIDES if size < below), LARGEST_STRIDE)
-        self.stem = ConvBlock(channels, width, max(3, stride), stride=stride, pool=False)
-        stages = []
-        for stage in range(STAGES):
-            stages.append(ConvBlock(width, 2 * width, 3, pool=True))
-            width *= 2
-        stages += [ResidualPair(width) for _ in range(pairs)]
-        self.stages = nn.Sequential(*stages)
-        self.head = nn.Linear(width, outputs)
-        for m in self.modules():
-            if isinstance(m, nn.Conv2d):
-                nn.init.kaiming_normal_(m.weight, mode="fan_out", nonlinearity="relu")
+        stride, kernel = next((s, k) for side, s, k in STEM if side is None or size < side)
+        self.stem = ConvBlock(channels, width, kernel=kernel, stride=stride)
+        maps = [width * 2**stage for stage in range(STAGES + 1)]
+        stages = [ConvBlock(maps[i], maps[i + 1], pool=True) for i in range(STAGES)]
+        self.stages = nn.Sequential(*stages, *(ResidualPair(maps[-1]) for _ in range(pairs)))
+        self.head = nn.Linear(maps[-1], outputs)
 
     def forward(self, inputs: Tensor) -> Tensor:
+        """Return the logits of a batch of pictures."""
         return self.head(self.stages(self.stem(inputs)).mean((2, 3)))
 
 
-def build(*, outputs: int, channels: int, size: int, width: int = 16, pairs: int = 1) -> nn.Module:
+def build(
+    *, outputs: int, channels: int, size: int, width: int = WIDTH, pairs: int = PAIRS
+) -> nn.Module:
+    """Build hubel's default network; `width` scales every layer, `pairs` deepens the last stage.
+
+    Errors: UsageError for a size below 8, a width below 1 and negative pairs.
+    """
+    for name, value, least in (
+        ("size", size, LEAST_SIZE),
+        ("width", width, 1),
+        ("pairs", pairs, 0),
+    ):
+        if value < least:
+            raise UsageError(f"hubelnet's {name} must be at least {least}, not {value}.")
     return HubelNet(outputs, channels, size, width, pairs)

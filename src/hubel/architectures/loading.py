@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -49,6 +49,36 @@ def choose_size(name: str, median_short_side: float) -> int:
         architecture = look_up(ARCHITECTURES, name, "network")
         least, design = architecture.least_size, architecture.design_size
     return max(least, min(design, round(median_short_side)))
+
+
+def parse_arguments(words: Iterable[str]) -> dict[str, Any]:
+    """Return a network's arguments from words of the form NAME=VALUE.
+
+    A value is a whole number, a number, true, false, or else text.
+    Errors: UsageError for a word without a name or a value.
+
+    >>> parse_arguments(["width=24", "output=linear"])
+    {'width': 24, 'output': 'linear'}
+    """
+    arguments: dict[str, Any] = {}
+    for word in words:
+        name, sign, text = word.partition("=")
+        if not (name and sign and text):
+            raise UsageError(f"An argument of the network is written NAME=VALUE, not {word!r}.")
+        arguments[name] = _value(text)
+    return arguments
+
+
+def _value(text: str) -> Any:
+    """Return a number or a truth value where `text` is one, else the text."""
+    if text in {"true", "false"}:
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 def is_library_name(name: str) -> bool:

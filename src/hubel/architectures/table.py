@@ -11,7 +11,6 @@ from torch import nn
 
 from hubel.architectures import hubelnet, lenet5
 
-
 Builder = Callable[..., nn.Module]
 """Called with outputs=, channels=, size= and the network's own arguments; draws fresh weights from
 torch's global generator. The network turns (n, channels, size, size) into (n, outputs)."""

@@ -22,6 +22,9 @@ class TrainOptions(PreprocessingOptions):
     model: str = "hubelnet"
     """Network: a name of hubel's, torchvision:NAME, timm:NAME, path/to/file.py:factory or a run."""
 
+    model_arguments: tuple[str, ...] = ()
+    """Arguments of the network, as NAME=VALUE: output=linear (lenet5), width=24 (hubelnet)."""
+
     recipe: str = "default"
     """Named set of defaults for everything below that is not set."""
 

@@ -67,8 +67,8 @@ def fitted_epochs(pictures: int, *, whole_split: bool = False) -> int:
 
 
 def fitted_batch(pictures: int) -> int:
-    """Return the power of two nearest to sqrt(pictures), from 16 to 128."""
-    return max(16, min(128, 2 ** round(math.log2(math.sqrt(max(pictures, 1))))))
+    """Return the power of two nearest to sqrt(pictures), from 16 to 64."""
+    return max(16, min(64, 2 ** round(math.log2(math.sqrt(max(pictures, 1))))))
 
 
 def fitted_lr(optimizer: str, batch: int) -> float:
