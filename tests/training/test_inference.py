@@ -25,7 +25,7 @@ class Loader:
         self.passes = []
 
     def __len__(self):
-        return -(-len(self.inputs) // self.batch)
+        return math.ceil(len(self.inputs) / self.batch)
 
     def epoch(self, epoch):
         self.passes.append(epoch)

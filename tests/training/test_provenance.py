@@ -2,10 +2,11 @@ import hashlib
 import platform
 import sys
 
-import numpy
+import numpy as np
 import pytest
 import torch
 
+from hubel.results.files import to_json
 from hubel.training.provenance import command, file_digest, processor_name, provenance
 
 
@@ -14,7 +15,8 @@ def test_provenance_says_what_is_here(monkeypatch):
     found = provenance(seed=3, data_digest="d", model_digest="m", threads=5)
     assert (found.seed, found.data_digest, found.model_digest, found.threads) == (3, "d", "m", 5)
     assert found.torch == torch.__version__
-    assert found.packages["numpy"] == numpy.__version__
+    assert to_json(found)
+    assert found.packages["numpy"] == np.__version__
     assert found.python == platform.python_version()
     assert found.command == "hubel evaluate 'my run'"
     assert found.processor

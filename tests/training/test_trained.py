@@ -144,7 +144,7 @@ def test_unreadable_weights_are_refused(tmp_path, monkeypatch):
 def test_strange_tensors_are_refused(tmp_path):
     run, _ = save_run(tmp_path)
     save_weights(run, weights_of(run) | {"fc.weight": torch.ones(1)})
-    with pytest.raises(RunError, match="was not written by hubel: it has a tensor 'fc.weight'"):
+    with pytest.raises(RunError, match=r"was not written by hubel: it has a tensor 'fc.weight'"):
         load_trained(run)
 
 
@@ -182,7 +182,7 @@ def test_a_damaged_card_is_refused(tmp_path):
     run, _ = save_run(tmp_path)
     card = json.loads(run.model_file.read_text())
     run.model_file.write_text(json.dumps(card | {"classes": 5}))
-    with pytest.raises(RunError, match="model.json is damaged or was edited"):
+    with pytest.raises(RunError, match=r"model.json is damaged or was edited"):
         load_trained(run)
 
 
@@ -201,7 +201,7 @@ def test_changed_or_missing_code_is_refused(tmp_path):
     with pytest.raises(RunError, match="is not the code that made this run's network"):
         load_trained(run, trust_code=True)
     run.code_file.unlink()
-    with pytest.raises(RunError, match="Could not read .*model.py.txt, the code of this run"):
+    with pytest.raises(RunError, match=r"Could not read .*model.py.txt, the code of this run"):
         load_trained(run, trust_code=True)
 
 

@@ -101,6 +101,8 @@ class Evaluation:
     split: str
     task: Task
     pictures: int
+    seen_in_training: int = 0
+    """Pictures of these that show, pixel for pixel, one that the network was trained on."""
     undecodable: tuple[str, ...]
     classes: tuple[str, ...]
     test: dict[str, Metric]

@@ -98,6 +98,7 @@ def evaluate(
     source: Source,
     undecodable: tuple[str, ...],
     split: str,
+    seen_in_training: int,
     worst: int,
     seed: int,
     started: float,
@@ -118,6 +119,7 @@ def evaluate(
         split=split,
         task=task,
         pictures=len(judged.losses),
+        seen_in_training=seen_in_training,
         undecodable=undecodable,
         classes=classes,
         test=metrics(judged, seed=seed),
@@ -220,10 +222,6 @@ def _worst(judged: Judged, source: Source, count: int) -> tuple[Mistake, ...]:
 def _mistake(judged: Judged, source: Source, row: int) -> Mistake:
     position = int(judged.outputs.positions[row])
     answer = judged.interpreter.answer(judged.believed[row])
-    try:
-        picture = thumbnail(source.read(position))
-    except PictureError:
-        picture = ""
     return Mistake(
         key=source.index.keys[position],
         path=source.location(position),
@@ -231,8 +229,16 @@ def _mistake(judged: Judged, source: Source, row: int) -> Mistake:
         answer=answer.label,
         probability=answer.probability,
         loss=float(judged.losses[row]),
-        thumbnail=picture,
+        thumbnail=_picture(source, position),
     )
+
+
+def _picture(source: Source, position: int) -> str:
+    """Return a picture's thumbnail; empty where it can no longer be read."""
+    try:
+        return thumbnail(source.read(position))
+    except PictureError:
+        return ""
 
 
 def _residuals(judged: Judged, seed: int) -> tuple[ResidualSummary, ...]:

@@ -41,7 +41,7 @@ def label_metrics(
             _mean_average_precision(believed, present),
             total,
             seed=seed,
-            value=defined_mean(precisions[None])[0],
+            value=float(defined_mean(precisions[None])[0]),
             resamples=AP_RESAMPLES,
         ),
         "micro_f1": bootstrap(_micro_f1(said, present), total, seed=seed),

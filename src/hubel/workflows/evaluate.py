@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from hubel.data.batching import BatchLoader
 from hubel.data.dataset import Dataset
 from hubel.data.integrity import inspect_source
+from hubel.data.manifest import read_manifest
 from hubel.data.opening import open_source
-from hubel.data.source import SPLITS, UNSPLIT, VAL, Source
+from hubel.data.source import SPLITS, TRAIN, UNSPLIT, VAL, Source
 from hubel.errors import UsageError
 from hubel.options import EvaluateOptions
 from hubel.results import Calibrated, Evaluation, Run
@@ -173,6 +174,7 @@ def _written(subject: _Subject, judged: Judged, split: str) -> Evaluation:
         source=dataset.source,
         undecodable=dataset.inspection.undecodable,
         split=split,
+        seen_in_training=_seen_in_training(subject, judged.outputs.positions),
         worst=subject.options.worst,
         seed=seed,
         started=subject.started,
@@ -191,6 +193,16 @@ def _written(subject: _Subject, judged: Judged, split: str) -> Evaluation:
     return evaluation
 
 
+def _seen_in_training(subject: _Subject, positions: NDArray[np.int64]) -> int:
+    """Return how many of the pictures show, pixel for pixel, one of the run's training split."""
+    if not subject.run.manifest_file.is_file():
+        return 0
+    manifest = read_manifest(subject.run.manifest_file)
+    trained = {entry.sha256 for entry in manifest.values() if entry.split == SPLITS[TRAIN]}
+    digests = subject.dataset.digests[positions]
+    return sum(digest.tobytes().hex() in trained for digest in digests)
+
+
 def _has_splits(source: Source) -> bool:
     """Whether the source itself says which pictures are for training, validation and test."""
     return bool((source.index.splits != UNSPLIT).any())
@@ -200,7 +212,7 @@ def _positions(subject: _Subject) -> tuple[str, NDArray[np.int64]]:
     """Return the name of the split and its pictures; UsageError where it holds none."""
     dataset, split = subject.dataset, subject.options.split
     if split == "all" or not (subject.own or _has_splits(dataset.source)):
-        split, positions = "all", np.flatnonzero(dataset.splits != UNSPLIT)
+        split, positions = "all", dataset.usable
     else:
         positions = dataset.positions(SPLITS.index(split))
     if len(positions) == 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ class Gathered:
     """One picture with the name that its answer carries."""
 
     name: str
-    """Its path, or `[3]` for the fourth of those that have none."""
+    """Its path, or `[3]` for the fourth of what was handed over, if that has none."""
     raw: Raw
 
 
@@ -36,12 +37,14 @@ def gather(pictures: Picture | Iterable[Picture]) -> Iterator[Gathered]:
     """Return the pictures in order.
 
     Of a list or tuple (and of one alone) all names are looked up at once, so that a wrong one is
-    said before any work; any other iterable is taken as it comes, and may be endless.
+    said before any work, and if they are all names, each file is taken once. Any other iterable is
+    taken as it comes, and may be endless. `-` is a list of paths on standard input.
     Errors: UsageError for a path or pattern without pictures, and for what is no picture.
     """
     many: Any = [pictures] if _is_one(pictures) else pictures
-    found = _gather(many)
-    return iter(list(found)) if isinstance(many, Sequence | np.ndarray) else found
+    if isinstance(many, Sequence | np.ndarray):
+        return iter(_gather_all(list(many)))
+    return _gather(many)
 
 
 def _is_one(pictures: Any) -> bool:
@@ -53,14 +56,24 @@ def _is_one(pictures: Any) -> bool:
 
 def _gather(pictures: Any) -> Iterator[Gathered]:
     """Yield the pictures one by one."""
-    unnamed = 0
-    for picture in pictures:
+    for place, picture in enumerate(pictures):
         if isinstance(picture, str | Path):
-            for path in find_pictures([str(picture)]):
-                yield Gathered(name=str(path), raw=path)
-            continue
-        yield Gathered(name=f"[{unnamed}]", raw=_raw(picture))
-        unnamed += 1
+            yield from _found([picture])
+        else:
+            yield Gathered(name=f"[{place}]", raw=_raw(picture))
+
+
+def _gather_all(pictures: Sequence[Any]) -> list[Gathered]:
+    """Return the pictures; where all are names, each file once."""
+    if pictures and all(isinstance(picture, str | Path) for picture in pictures):
+        return _found(pictures)
+    return list(_gather(pictures))
+
+
+def _found(names: Sequence[str | Path]) -> list[Gathered]:
+    """Return the files that names and patterns mean."""
+    paths = find_pictures([str(name) for name in names], stdin=sys.stdin)
+    return [Gathered(name=str(path), raw=path) for path in paths]
 
 
 def _raw(picture: Any) -> Raw:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hubel.data.source import SPLITS, Source
+from hubel.data.source import SPLITS, UNSPLIT, Source
 from hubel.results import Prediction, Task
 from hubel.results.files import atomic
 from hubel.training.evaluation import Judged
@@ -46,7 +46,7 @@ def _evaluated_row(
     return [
         source.index.keys[position],
         source.location(position),
-        "" if splits is None else SPLITS[int(splits[position])],
+        "" if splits is None or splits[position] == UNSPLIT else SPLITS[splits[position]],
         judged.interpreter.truth(judged.outputs.targets[row]),
         answer.label,
         _number(answer.probability),
