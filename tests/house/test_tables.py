@@ -54,7 +54,7 @@ def test_every_verb_has_its_function_and_its_workflow(verb):
 
 def test_every_options_file_belongs_to_a_verb():
     files = {path.stem for path in (SOURCE / "options").glob("*.py")}
-    assert files - {"__init__", "preprocessing"} == {verb.name for verb in VERBS}
+    assert files - {"__init__", "gathering", "preprocessing"} == {verb.name for verb in VERBS}
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def open_idx_file(path: Path, name: str) -> Source:
 
 
 def read_idx(path: Path) -> NDArray[Any]:
-    """Return the array of an idx file (lecun1998); memory-mapped unless it is packed.
+    """Return the array of an idx file (lecun1998gradient); memory-mapped unless it is packed.
 
     Format: two zero bytes, a type, the number of dimensions, each size as big-endian uint32,
     then the values in C order.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from hubel.data.source import TRAIN, Source
 from hubel.data.thumbnails import thumbnail
 from hubel.errors import RunError, UsageError
 from hubel.options import DataOptions
+from hubel.options.gathering import gather_options
 from hubel.results import DuplicateGroup, Inspection
 from hubel.results.files import write_bytes, write_json
 from hubel.workflows.folders import RUNS, slug
@@ -41,7 +41,7 @@ def inspect(
     Errors: UsageError for a source or an option that does not exist or fit, SourceError for
     pictures that cannot be used, RunError for a folder that cannot be written.
     """
-    options = replace(options or DataOptions(), **settings)
+    options = gather_options(DataOptions, options, settings)
     if options.threads is not None and options.threads < 1:
         raise UsageError(f"--threads takes a number 1 or more, not {options.threads}.")
     opened = open_source(source)

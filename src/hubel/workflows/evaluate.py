@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from hubel.data.opening import open_source
 from hubel.data.source import SPLITS, TRAIN, UNSPLIT, VAL, Source
 from hubel.errors import UsageError
 from hubel.options import EvaluateOptions
+from hubel.options.gathering import gather_options
 from hubel.results import Calibrated, Evaluation, Run
 from hubel.results.files import write_json
 from hubel.training.calibration import DEFAULT_ERROR, fit_calibration
@@ -69,7 +70,7 @@ def evaluate(
     pictures that have changed since training, naming what changed.
     """
     started = time.perf_counter()
-    options = replace(options or EvaluateOptions(), **settings)
+    options = gather_options(EvaluateOptions, options, settings)
     _check(options)
     run = run if isinstance(run, Run) else Run.open(run)
     with arithmetic_threads(options.threads):

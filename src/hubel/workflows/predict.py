@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from hubel.data.parallel import available_threads, map_ahead
 from hubel.errors import PictureError, UsageError
 from hubel.options import PredictOptions
+from hubel.options.gathering import gather_options
 from hubel.results import Prediction, Run
 from hubel.training.answers import Interpreter, no_answer
 from hubel.training.inference import arithmetic_threads, forward
@@ -55,7 +56,7 @@ def predict(
     Errors, before the first answer: UsageError for options or paths that do not exist, RunError
     for a run that is damaged or not finished.
     """
-    options = replace(options or PredictOptions(), **settings)
+    options = gather_options(PredictOptions, options, settings)
     _check(options)
     run = run if isinstance(run, Run) else Run.open(run)
     gathered = gather(pictures)

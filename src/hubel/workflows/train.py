@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from hubel.data.preprocessing import Preprocessing
 from hubel.data.source import TRAIN, Source
 from hubel.errors import UsageError
 from hubel.options import TrainOptions
+from hubel.options.gathering import gather_options
 from hubel.results import Inspection, Run
 from hubel.results.files import write_bytes, write_json
 from hubel.training.hardware import choose_arithmetic
@@ -53,7 +53,7 @@ def train(
     RunError for the folder, TrainingError for the training, Interrupted after Ctrl-C.
     """
     began = time.perf_counter()
-    options = replace(options or TrainOptions(), **settings)
+    options = gather_options(TrainOptions, options, settings)
     watcher = watcher or Watcher()
     threads = torch.get_num_threads()
     try:
