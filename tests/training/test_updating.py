@@ -54,11 +54,12 @@ SETTINGS = Settings(
 
 def network() -> nn.Module:
     torch.manual_seed(3)
-    return nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2))
+    module = nn.Sequential(nn.Conv2d(3, 5, 2), nn.Tanh(), nn.Flatten(), nn.Linear(20, 2))
+    return module.to(memory_format=torch.channels_last)
 
 
 def step(updater: Updater, module: nn.Module, number: int) -> None:
-    inputs = torch.randn(6, 4, generator=torch.Generator().manual_seed(number))
+    inputs = torch.randn(6, 3, 3, 3, generator=torch.Generator().manual_seed(number))
     module(inputs).square().mean().backward()
     updater.update(number)
 
@@ -74,7 +75,11 @@ def test_a_restored_updater_goes_on_to_the_same_bits(optimizer: Any) -> None:
     for number in range(5):
         step(updater, module, number)
     tensors, values = updater.state()
-    saved = {name: tensor.clone() for name, tensor in tensors.items()}
+    # A file holds tensors in the plain order of memory, whatever theirs was.
+    saved = {
+        name: tensor.clone(memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
     twin = copy.deepcopy(module)
     resumed = Updater(settings, twin)
     resumed.restore(saved, values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from hubel.architectures.loading import parse_arguments
 from hubel.errors import UsageError
 from hubel.options import TrainOptions
 from hubel.results import Plan, Task
@@ -47,7 +48,7 @@ def draft_settings(options: TrainOptions, facts: Facts) -> Draft:
 def _choose_network(draft: Draft, options: TrainOptions, facts: Facts) -> None:
     draft.choose("source", facts.source, "user", "set by you")
     _take(draft, "model", options.model, "hubelnet")
-    draft.choose("model_arguments", {}, "default", "the network's own")
+    _take(draft, "model_arguments", parse_arguments(options.model_arguments), {})
     by_size: ChosenBy = "user" if options.size is not None else "hubel"
     draft.choose("size", facts.size, by_size, facts.size_reason)
     draft.choose("channels", facts.channels, "hubel", "colours of the pictures")

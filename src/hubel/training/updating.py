@@ -85,5 +85,17 @@ class Updater:
             state.setdefault(int(index), {})[key] = entry
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        self._lay_out_as_weights()
         if self.plateau is not None:
             self.plateau.restore(values["plateau"])
+
+    def _lay_out_as_weights(self) -> None:
+        """Give state of a weight's shape the weight's memory format.
+
+        torch's fused optimizers walk both in the order of memory; a channels-last kernel beside a
+        contiguous moment, as a file gives it back, would be paired with the wrong values.
+        """
+        for weight, state in self.optimizer.state.items():
+            for name, entry in state.items():
+                if isinstance(entry, Tensor) and entry.shape == weight.shape:
+                    state[name] = torch.empty_like(weight).copy_(entry)

@@ -153,7 +153,8 @@ def _choose_measured(
     began: float,
 ) -> None:
     """Choose arithmetic by timing, and the number of steps from passes or budget."""
-    draft.choose("model_arguments", dict(network.loaded.arguments), "default", "the network's own")
+    by = draft.choices["model_arguments"].chosen_by
+    draft.choose("model_arguments", dict(network.loaded.arguments), by, "the network's own")
     shape = (min(draft["batch"], 64), draft["channels"], draft["size"], draft["size"])
     arithmetic = choose_arithmetic(
         network.module,
