@@ -22,6 +22,7 @@ LONGEST_CAPTION: Final = 20
 _INK, _FAINT, _LINE = "#1f2328", "#656d76", "#d0d7de"
 _TEXT: Final[dict[str, Any]] = {"parse_math": False}  # a $ in a class's name is a $
 _CAPTION_LINES: Final = 3
+_LEAST_WIDTH: Final = 6.0
 _SMALL_SIDE: Final = 96  # pictures below are shown pixel by pixel
 
 
@@ -37,8 +38,8 @@ class Cell:
 def draw_steps(title: str, labels: Sequence[str], rows: Sequence[Sequence[Cell]]) -> bytes:
     """Draw one row a picture, one column a step; the steps' names stand above the first row."""
     columns = len(rows[0])
-    figure = _page(title, "", width=1.75 * columns + 1.1, height=1.95 * len(rows) + 0.6)
-    grid: Any = figure.subplots(len(rows), columns, squeeze=False)
+    page = _Page(rows=len(rows), columns=columns, side=1.6, below=0.28, left=1.15, top=0.62)
+    figure, grid = page.open(title, "")
     for number, (label, cells) in enumerate(zip(labels, rows, strict=True)):
         for column, cell in enumerate(cells):
             axes: Axes = grid[number, column]
@@ -46,7 +47,7 @@ def draw_steps(title: str, labels: Sequence[str], rows: Sequence[Sequence[Cell]]
             if number == 0:
                 axes.set_title(cell.title, fontsize=9, fontweight="bold", color=_INK, **_TEXT)
         grid[number, 0].set_ylabel(
-            shortened(label, 16),
+            shortened(label.replace("\n", ", "), 16),
             rotation=0,
             ha="right",
             va="center",
@@ -62,17 +63,56 @@ def draw_batch(title: str, subtitle: str, cells: Sequence[Cell], shape: tuple[in
     """Draw pictures in a grid of at most `shape` (rows, columns), each above its caption."""
     columns = min(shape[1], len(cells))
     rows = -(-len(cells) // columns)
-    width = max(1.45 * columns, 7.0)
     lines = max(min(cell.caption.count("\n") + 1, _CAPTION_LINES) for cell in cells)
-    height = (1.5 + 0.13 * lines) * rows + 0.75
-    figure = _page(title, subtitle, width=width, height=height)
-    grid: Any = figure.subplots(rows, columns, squeeze=False)
+    page = _Page(rows=rows, columns=columns, side=1.4, below=0.14 + 0.14 * lines)
+    figure, grid = page.open(title, subtitle)
     for place, axes in enumerate(grid.flat):
         if place < len(cells):
             _draw(axes, cells[place])
         else:
             axes.axis("off")
     return _png(figure)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Page:
+    """A grid of squares under a title; lengths in inches."""
+
+    rows: int
+    columns: int
+    side: float
+    below: float
+    """Room for the caption below each square."""
+    left: float = 0.1
+    top: float = 0.4
+    """Room for one line of title; the lines of the subtitle come on top."""
+
+    def open(self, title: str, subtitle: str) -> tuple[Figure, Any]:
+        """Return the figure and its axes, an array (rows, columns)."""
+        gap = 0.1
+        width = max(self.left + self.columns * (self.side + gap), _LEAST_WIDTH)
+        lines = [title, *textwrap.wrap(subtitle, int(width * 13))]  # letters to an inch
+        top = self.top + 0.17 * (len(lines) - 1)
+        height = top + self.rows * (self.side + self.below)
+        figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, facecolor="white")
+        FigureCanvasAgg(figure)
+        figure.suptitle(
+            "\n".join(lines), y=1 - 0.08 / height, va="top", fontsize=10, color=_INK, **_TEXT
+        )
+        grid = figure.subplots(
+            self.rows,
+            self.columns,
+            squeeze=False,
+            gridspec_kw={
+                "left": self.left / width,
+                "right": (self.left + self.columns * (self.side + gap) - gap) / width,
+                "top": 1 - top / height,
+                "bottom": self.below / height,
+                "wspace": gap / self.side,
+                "hspace": self.below / self.side,
+            },
+        )
+        return figure, grid
 
 
 def shortened(text: str, most: int = LONGEST_CAPTION) -> str:
@@ -85,16 +125,6 @@ def displayable(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if pixels.shape[2] == 3:
         return pixels
     return np.rint(pixels.mean(axis=2)).astype(np.uint8)
-
-
-def _page(title: str, subtitle: str, *, width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.set_facecolor("white")
-    # The page's width in letters of this size, so that the meaning of many sets is broken up.
-    meaning = textwrap.wrap(subtitle, int(width * 13))
-    figure.suptitle("\n".join([title, *meaning]), fontsize=10, color=_INK, **_TEXT)
-    return figure
 
 
 def _draw(axes: Axes, cell: Cell) -> None:

@@ -22,13 +22,12 @@ from hubel.options.preprocessing import Fit
 Matrix = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 
-PREFILTER_FROM: Final = 1.25
-"""Shrinking by at least this factor averages areas first; below, bilinear sampling suffices."""
+RESIZE_FROM: Final = 1.25
+"""Pictures are first resized where they shrink or grow by this; else bilinear sampling suffices."""
 
 _LONGEST_WARP: Final = 30_000  # OpenCV's warps count in 16 bits
 _EXACT: Final = 1e-6
 _EDGE_PIXELS: Final = 64
-_ONE_PIXEL: Final = np.array([[0.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
 _FLAGS: Final = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
 
@@ -89,31 +88,30 @@ def _edge_places(height: int, width: int) -> NDArray[np.int64]:
 def resample(pixels: Pixels, matrix: Matrix, size: int, out: Pixels | None = None) -> Pixels:
     """Resample pixels (height, width, channels) to (size, size, channels) through `matrix`.
 
-    Where the matrix shrinks an axis by PREFILTER_FROM or more, areas of the source are averaged
-    first (box filter of the factor's width), so that nothing aliases; then one bilinear
-    interpolation. The identity copies bit by bit; so does a shift or mirroring by whole pixels.
-    `out`, if given, receives the result.
+    An axis that is shrunk by RESIZE_FROM or more is averaged over areas (box filter of the
+    factor's width), so that nothing aliases; one that is enlarged as much is interpolated
+    linearly, edge pixels keeping their colour to their rim. What is left, near scale 1, is one
+    bilinear interpolation, exact for mirroring and for shifts by whole pixels, as all fits are;
+    the identity copies bit by bit. `out`, if given, receives the result.
     """
     height, width = pixels.shape[:2]
     (a, b, _), (c, d, _) = matrix.tolist()
     shrink_x, shrink_y = math.hypot(a, b), math.hypot(c, d)
     border: list[int] | None = None
-    if max(shrink_x, shrink_y) >= PREFILTER_FROM or max(height, width) > _LONGEST_WARP:
+    if _resizes(shrink_x) or _resizes(shrink_y) or max(height, width) > _LONGEST_WARP:
         border = border_colour(pixels)
-        pixels, matrix = _prefiltered(pixels, matrix, size, shrink_x, shrink_y)
+        pixels, matrix = _resized(pixels, matrix, size, shrink_x, shrink_y)
         height, width = pixels.shape[:2]
     if height == width == size and _near_identity(matrix):
         if out is None:
             return pixels
         out[...] = pixels
         return out
-    border = border or border_colour(pixels)
-    if min(shrink_x, shrink_y) * PREFILTER_FROM <= 1:
-        # Enlarged edge pixels keep their colour to their outer rim.
-        framed = cv2.copyMakeBorder(pixels, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
-        pixels = np.asarray(framed, np.uint8).reshape(height + 2, width + 2, -1)
-        matrix = matrix + _ONE_PIXEL
-    return _warped(pixels, matrix, size, border, out)
+    return _warped(pixels, matrix, size, border or border_colour(pixels), out)
+
+
+def _resizes(shrink: float) -> bool:
+    return not 1 / RESIZE_FROM < shrink < RESIZE_FROM
 
 
 def _near_identity(matrix: Matrix) -> bool:
@@ -139,42 +137,51 @@ def _warped(
     return out
 
 
-def _prefiltered(
+def _resized(
     pixels: Pixels, matrix: Matrix, size: int, shrink_x: float, shrink_y: float
 ) -> tuple[Pixels, Matrix]:
-    """Cut the source to what the output sees and average areas; return it with its matrix."""
+    """Cut the source to what the output sees and resize it; return it with its own matrix."""
     x0, x1 = _seen(matrix[0], size, shrink_x, pixels.shape[1])
     y0, y1 = _seen(matrix[1], size, shrink_y, pixels.shape[0])
-    cut = pixels[y0:y1, x0:x1]
-    wide, high = _shrunk(x1 - x0, shrink_x), _shrunk(y1 - y0, shrink_y)
-    # In the shrunk picture: x'' = (x - x0 + 1/2)·wide/(x1 - x0) - 1/2.
-    shrunk_matrix = matrix.copy()
+    wide, high = _new_length(x1 - x0, shrink_x), _new_length(y1 - y0, shrink_y)
+    # In the resized picture: x'' = (x - x0 + 1/2)·wide/(x1 - x0) - 1/2.
+    new_matrix = matrix.copy()
     for row, start, length, target in ((0, x0, x1 - x0, wide), (1, y0, y1 - y0, high)):
         factor = target / length
-        shrunk_matrix[row] *= factor
-        shrunk_matrix[row, 2] += (0.5 - start) * factor - 0.5
-    if (high, wide) == cut.shape[:2]:
-        return np.ascontiguousarray(cut), shrunk_matrix
-    shrunk = np.empty((high, wide, cut.shape[2]), np.uint8)
-    for first in range(0, cut.shape[2], 4):
-        part = np.ascontiguousarray(cut[:, :, first : first + 4])
-        averaged = cv2.resize(part, (wide, high), interpolation=cv2.INTER_AREA)
-        shrunk[:, :, first : first + 4] = averaged.reshape(high, wide, -1)
-    return shrunk, shrunk_matrix
+        new_matrix[row] *= factor
+        new_matrix[row, 2] += (0.5 - start) * factor - 0.5
+    pixels = pixels[y0:y1, x0:x1]
+    least = (min(wide, x1 - x0), min(high, y1 - y0))
+    return _resize(
+        _resize(pixels, least, cv2.INTER_AREA), (wide, high), cv2.INTER_LINEAR
+    ), new_matrix
+
+
+def _resize(pixels: Pixels, shape: tuple[int, int], method: int) -> Pixels:
+    """Resize to `shape` (width, height), any number of channels."""
+    wide, high = shape
+    if pixels.shape[:2] == (high, wide):
+        return np.ascontiguousarray(pixels)
+    resized = np.empty((high, wide, pixels.shape[2]), np.uint8)
+    for first in range(0, pixels.shape[2], 4):  # OpenCV's limit
+        part = np.ascontiguousarray(pixels[:, :, first : first + 4])
+        new = cv2.resize(part, shape, interpolation=method)
+        resized[:, :, first : first + 4] = new.reshape(high, wide, -1)
+    return resized
 
 
 def _seen(row: NDArray[np.float64], size: int, shrink: float, length: int) -> tuple[int, int]:
     """Return the range of source pixels along one axis on which the output depends."""
     a, b, shift = row.tolist()
     corners = [a * x + b * y + shift + 0.5 for x in (-0.5, size - 0.5) for y in (-0.5, size - 0.5)]
-    aligned = min(abs(a), abs(b)) < _EXACT * max(abs(a), abs(b))
-    # An averaged, upright picture needs no neighbours; bilinear sampling between pixels does.
-    margin = 0.0 if aligned and shrink >= PREFILTER_FROM else max(shrink, 1.0) + 1.0
+    upright = min(abs(a), abs(b)) < _EXACT * max(abs(a), abs(b))
+    # A fit's rectangle needs no neighbours; sampling between pixels does.
+    margin = 0.0 if upright and _resizes(shrink) else max(shrink, 1.0) + 1.0
     first = math.floor(min(corners) - margin + _EXACT)
     last = math.ceil(max(corners) + margin - _EXACT)
     first = min(max(first, 0), length - 1)
     return first, min(max(last, first + 1), length)
 
 
-def _shrunk(length: int, factor: float) -> int:
-    return max(1, round(length / factor)) if factor >= PREFILTER_FROM else length
+def _new_length(length: int, shrink: float) -> int:
+    return max(1, round(length / shrink)) if _resizes(shrink) else length

@@ -20,7 +20,7 @@ from hubel.data.geometry import resample
 from hubel.data.preprocessing import Preprocessing, read_raw
 from hubel.data.randomness import generator
 from hubel.data.source import TRAIN, Index
-from hubel.errors import SourceError
+from hubel.errors import RunError, SourceError
 from hubel.results.files import write_bytes
 
 ROWS: Final = 6
@@ -66,7 +66,12 @@ def write_preview(
     for epoch in (0, 1):
         name = f"batch-pass-{epoch + 1}.png"
         pictures[name] = _batch(dataset, preprocessing, augmentation, chosen, epoch)
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(
+            f"Could not make the folder {out}: {error.strerror}. Choose another with --out."
+        ) from error
     for name, png in pictures.items():
         write_bytes(out / name, png)
     return [out / name for name in pictures]
