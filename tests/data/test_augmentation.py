@@ -39,6 +39,8 @@ def test_safe_stays_within_its_bounds_and_reaches_them() -> None:
     angle = np.rad2deg(np.arctan2(linear[:, 1, 0], linear[:, 0, 0]))
     # The picture's centre lies, in the output, where A·(x, y, 1) = centre.
     centre = np.linalg.solve(drawn, np.array([13.5, 13.5, 1.0])[None, :, None])[:, :2, 0] - 13.5
+    drawn_apart = np.corrcoef([np.log(zoom), angle, *centre.T]) - np.eye(4)
+    assert np.abs(drawn_apart).max() < 0.08
     for values, bound in ((np.log(zoom), np.log(ZOOM)), (angle, ROTATION), (centre, SHIFT * 28)):
         assert 0.99 * bound < np.abs(values).max() <= bound * (1 + 1e-9)
         assert np.abs(values.mean(axis=0)).max() < 0.05 * bound

@@ -170,15 +170,18 @@ def test_enlarging_is_linear(height: int, width: int, factor: float, fit: str) -
     np.testing.assert_allclose(fitted, expected, atol=3)  # OpenCV's weights have 11 bits
 
 
-def test_turned_enlargements_see_their_neighbours() -> None:
+@pytest.mark.parametrize("axis", [0, 1])
+def test_turned_enlargements_see_their_neighbours(axis: int) -> None:
     y, x = np.mgrid[0:40, 0:40]
-    ramp = (3 * x + 2 * y).astype(np.uint8)[:, :, None]
-    cosine, sine = 0.3 * np.cos(0.2), 0.3 * np.sin(0.2)
+    ramp = (6 * (x, y)[axis]).astype(np.uint8)[:, :, None]
+    cosine, sine = 0.3 * np.cos(0.02), 0.3 * np.sin(0.02)
     matrix = np.array([[cosine, -sine, 15.0], [sine, cosine, 12.0]])
+    matrix[:, 2] -= matrix[:, :2] @ [-0.5, -0.5] + 0.5  # the corner lies between two pixels
     y, x = np.mgrid[0:30, 0:30]
     places = np.stack([x, y, np.ones_like(x)], axis=-1) @ matrix.T
     # Rounded to 8 bits twice, and OpenCV 4 rounds places to 1/32 of a pixel.
-    np.testing.assert_allclose(resample(ramp, matrix, 30)[..., 0], places @ [3, 2], atol=1.5)
+    expected = 6 * places[..., axis]
+    np.testing.assert_allclose(resample(ramp, matrix, 30)[..., 0], expected, atol=1.5)
 
 
 @given(st.integers(1, 9), st.sampled_from(FITS))
