@@ -38,7 +38,7 @@ def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> N
         (["trian", "digits"], "train"),
         (["train", "digits", "more"], "more"),
         (["train", "digits", "--config"], "--config requires an argument"),
-        (["report"], "RUN"),
+        (["report"], "--run requires an argument"),
         (["predict", "no-such-run", "x.png"], "There is no run folder 'no-such-run'"),
         (["report", "digits", "--config", "x.toml"], "--config"),
     ],

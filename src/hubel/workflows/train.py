@@ -26,7 +26,7 @@ from hubel.training.planning import Facts, choose_steps, draft_settings
 from hubel.training.settings import Draft
 from hubel.workflows.assembling import Network, build_network, build_trainer, card_of
 from hubel.workflows.budgeting import steps_for_budget
-from hubel.workflows.checks import check_fresh
+from hubel.workflows.checks import check_fresh, check_source
 from hubel.workflows.finishing import finish
 from hubel.workflows.folders import new_run_folder
 from hubel.workflows.interrupts import graceful
@@ -72,6 +72,7 @@ def _train_new(
     check_fresh(options)
     opened = open_source(source)
     require_labels(opened)
+    check_source(options, opened)
     run = Run(new_run_folder(options.out, opened.name, options.model))
     try:
         dataset = inspect_source(
@@ -85,6 +86,7 @@ def _train_new(
         network = build_network(values, trust_code=True)
         _choose_measured(options, draft, network, dataset, preprocessing, run, began)
         settings, plan = draft.freeze()
+        trainer = build_trainer(settings, network.module, dataset, preprocessing, run)
     except BaseException:
         _remove_if_empty(run.path)
         raise
@@ -96,8 +98,7 @@ def _train_new(
     write_json(run.model_file, card_of(settings, network, dataset, preprocessing))
     write_json(run.plan_file, plan)
     watcher.planned(run, plan)
-    watchers = (CsvLog(run), TensorBoardLog(run), watcher)
-    trainer = build_trainer(settings, network.module, dataset, preprocessing, run, watchers)
+    trainer.observers = (CsvLog(run), TensorBoardLog(run), watcher)
     trainer.save_checkpoint()
     with graceful(trainer.ask_to_stop):
         ending = trainer.train()
