@@ -77,7 +77,7 @@ def test_flags_win_over_toml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     )
     seen: list[tuple[object, TrainOptions]] = []
 
-    class Stop(Exception):  # noqa: N818
+    class Stop(Exception):
         pass
 
     def train(source: object, *, options: TrainOptions, **_rest: object) -> None:

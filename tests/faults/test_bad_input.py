@@ -15,12 +15,11 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from pictures import crop, make_folder
-
 from hubel.cli.main import run as command
 from hubel.results import Run
+from pictures import crop, make_folder
 
-FLAGS = ("--epochs 1 --batch 8 --size 16 --threads 1 --precision float32 --channels-last").split()
+FLAGS = ["--epochs", "1", "--batch", "8", "--size", "16", "--threads", "1", "--precision", "float32", "--channels-last"]
 
 
 class Shell:

@@ -11,14 +11,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from pictures import CLASSES, make_folder
-
 from hubel.data.opening import open_source
 from hubel.errors import RunError, UsageError
 from hubel.options import TrainOptions
 from hubel.workflows.checks import check_fresh, check_resumed, check_source, set_by_user
 from hubel.workflows.folders import new_run_folder
 from hubel.workflows.keeping import command_of, options_toml
+from pictures import CLASSES, make_folder
 
 
 @pytest.mark.parametrize(

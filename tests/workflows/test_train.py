@@ -15,8 +15,6 @@ from safetensors.torch import load_file
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from pictures import CLASSES, make_folder
-
 import hubel
 from hubel.cli.main import run as command
 from hubel.data.source import Index, Raw, Source
@@ -25,9 +23,10 @@ from hubel.results import Run
 from hubel.training.events import StepEvent
 from hubel.training.loop import Interrupted
 from hubel.workflows.watching import Watcher
+from pictures import CLASSES, make_folder
 
 QUICK = {"epochs": 2, "batch": 8, "size": 16, "threads": 1, "precision": "float32"}
-FLAGS = "--epochs 2 --batch 8 --size 16 --threads 1 --precision float32 --channels-last".split()
+FLAGS = ["--epochs", "2", "--batch", "8", "--size", "16", "--threads", "1", "--precision", "float32", "--channels-last"]
 
 
 class StopAt(Watcher):

@@ -23,7 +23,7 @@ from hubel.results.files import write_bytes, write_json
 from hubel.training.hardware import choose_arithmetic
 from hubel.training.logs import CsvLog, TensorBoardLog
 from hubel.training.planning import Facts, choose_steps, draft_settings
-from hubel.training.settings import Draft
+from hubel.training.settings import ChosenBy, Draft
 from hubel.workflows.assembling import Network, build_network, build_trainer, card_of
 from hubel.workflows.budgeting import steps_for_budget
 from hubel.workflows.checks import check_fresh, check_source
@@ -154,8 +154,10 @@ def _choose_measured(
     began: float,
 ) -> None:
     """Choose arithmetic by timing, and the number of steps from passes or budget."""
-    by = draft.choices["model_arguments"].chosen_by
-    draft.choose("model_arguments", dict(network.loaded.arguments), by, "the network's own")
+    # The network may add arguments of its own, as LeNet-5 does for numbers.
+    draft.choices["model_arguments"] = replace(
+        draft.choices["model_arguments"], value=dict(network.loaded.arguments)
+    )
     shape = (min(draft["batch"], 64), draft["channels"], draft["size"], draft["size"])
     arithmetic = choose_arithmetic(
         network.module,
@@ -166,7 +168,7 @@ def _choose_measured(
     )
     torch.set_num_threads(arithmetic.threads)
     for name in ("precision", "channels_last", "threads"):
-        by = "user" if getattr(options, name) is not None else "hubel"
+        by: ChosenBy = "user" if getattr(options, name) is not None else "hubel"
         draft.choose(name, getattr(arithmetic, name), by, arithmetic.reason)
     if options.budget is None:
         choose_steps(draft, None, "")
