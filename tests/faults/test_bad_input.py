@@ -19,7 +19,10 @@ from hubel.cli.main import run as command
 from hubel.results import Run
 from pictures import crop, make_folder
 
-FLAGS = ["--epochs", "1", "--batch", "8", "--size", "16", "--threads", "1", "--precision", "float32", "--channels-last"]
+FLAGS = [
+    *("--epochs", "1", "--batch", "8", "--size", "16", "--threads", "1"),
+    *("--precision", "float32", "--channels-last"),
+]
 
 
 class Shell:
