@@ -83,9 +83,10 @@ def measure(times: int, epochs: int, seed: int) -> Section:
     return Section(
         title="Interrupted = uninterrupted",
         what=f"`hubel train digits --epochs {epochs} --batch 64 --precision float32 "
-        "--checkpoint-every 1s` and the settings of the row, interrupted at random moments of the training (Ctrl-C is SIGINT, a "
-        "crash is SIGKILL), each time resumed with `hubel train --resume RUN`; then SHA-256 of "
-        "`model.safetensors` against that of a run which was never interrupted.",
+        "--checkpoint-every 1s` and the settings of the row, interrupted at random moments of the "
+        "training (Ctrl-C is SIGINT, a crash is SIGKILL), each time resumed with `hubel train "
+        "--resume RUN`; then SHA-256 of `model.safetensors` against that of a run which was never "
+        "interrupted.",
         header=("run", "settings", "interrupted (after s of training)", "model.safetensors"),
         rows=rows,
         verdict=f"{interruptions} interruptions in {len(rows)} runs: **{equal} of {len(rows)}** "
