@@ -33,7 +33,7 @@ def measure(pictures: int, size: int) -> Section:
             data = Path(folder) / "pictures"
             stored, decoded = _make_pictures(data, pictures * factor)
             out = str(Path(folder) / "run")
-            named = ("--epochs", "1", "--size", str(size), "--allow-leaks", "--out", out)
+            named = ("--epochs", "1", "--batch", "32", "--size", str(size), "--out", out)
             ended = run("train", str(data), "--json", *named)
         peaks.append(ended.peak_bytes)
         more = pictures * (factor - 1)
@@ -53,8 +53,8 @@ def measure(pictures: int, size: int) -> Section:
     each = (peaks[-1] - peaks[0]) / (pictures * (FACTORS[-1] - 1)) / 1e3
     return Section(
         title="Memory of training on a folder",
-        what=f"`hubel train FOLDER --epochs 1 --size {size}` on JPEG pictures cut at random from "
-        "photographs of scikit-learn and scikit-image; greatest resident memory of the process.",
+        what=f"`hubel train FOLDER --epochs 1 --batch 32 --size {size}` on JPEG pictures cut at random "
+        "from photographs of scikit-learn and scikit-image; greatest resident memory of the process.",
         header=(
             "",
             "pictures",

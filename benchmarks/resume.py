@@ -18,21 +18,25 @@ from benchmarks.recording import Section
 from benchmarks.running import hubel, run
 
 SETTINGS: Final[dict[str, tuple[str, ...]]] = {
-    "defaults": (),
-    "sgd, EMA, dropout, mixup, sampling, accumulation": (
+    "defaults, 2 threads, channels-last": ("--threads", "2", "--channels-last"),
+    "momentum, EMA, dropout, mixup, sampling, accumulation, 1 thread": (
         *("--optimizer", "momentum", "--ema", "0.99", "--dropout", "0.2"),
         *("--augment", "safe", "--augment", "mixup", "--balance", "sampling"),
-        *("--accumulate", "2"),
+        *("--accumulate", "2", "--threads", "1", "--no-channels-last"),
     ),
-    "adam, plateau, erasing, clipping, class weights": (
+    "adam, plateau, erasing, clipping, class weights, 1 thread, channels-last": (
         *("--optimizer", "adam", "--schedule", "plateau", "--clip", "1"),
         *("--augment", "safe", "--augment", "erasing", "--balance", "weights"),
+        *("--threads", "1", "--channels-last"),
     ),
-    "LeNet-5, nesterov, cyclic, cutmix, L1": (
+    "LeNet-5, nesterov, cyclic, cutmix, L1, 2 threads": (
         *("--model", "lenet5", "--optimizer", "nesterov", "--schedule", "cyclic", "--lr", "0.01"),
         *("--augment", "safe", "--augment", "cutmix", "--l1", "1e-5"),
+        *("--threads", "2", "--no-channels-last"),
     ),
 }
+"""Arithmetic is set, since two runs that measure it may choose differently: the same bits are
+promised for the same plan."""
 SIGNALS: Final = (signal.SIGINT, signal.SIGKILL)
 ONCE_MORE: Final = 0.4
 """Chance that a resumed run is interrupted again."""
@@ -78,10 +82,11 @@ def measure(times: int, epochs: int, seed: int) -> Section:
             print(" | ".join(rows[-1]), file=sys.stderr, flush=True)
     return Section(
         title="Interrupted = uninterrupted",
-        what=f"`hubel train digits --epochs {epochs} --batch 64 --checkpoint-every 1s` and the "
-        "settings of the row, interrupted at random moments of the training (Ctrl-C is SIGINT, a "
-        "crash is SIGKILL), each time resumed with `hubel train --resume RUN`; then SHA-256 of "
-        "`model.safetensors` against that of a run which was never interrupted.",
+        what=f"`hubel train digits --epochs {epochs} --batch 64 --precision float32 "
+        "--checkpoint-every 1s` and the settings of the row, interrupted at random moments of the "
+        "training (Ctrl-C is SIGINT, a crash is SIGKILL), each time resumed with `hubel train "
+        "--resume RUN`; then SHA-256 of `model.safetensors` against that of a run which was never "
+        "interrupted.",
         header=("run", "settings", "interrupted (after s of training)", "model.safetensors"),
         rows=rows,
         verdict=f"{interruptions} interruptions in {len(rows)} runs: **{equal} of {len(rows)}** "
@@ -90,7 +95,8 @@ def measure(times: int, epochs: int, seed: int) -> Section:
 
 
 def _flags(name: str, epochs: int) -> tuple[str, ...]:
-    return ("--epochs", str(epochs), "--batch", "64", "--checkpoint-every", "1s", *SETTINGS[name])
+    fixed = ("--batch", "64", "--precision", "float32", "--checkpoint-every", "1s")
+    return ("--epochs", str(epochs), *fixed, *SETTINGS[name])
 
 
 def _reference(name: str, epochs: int, folder: Path) -> Reference:

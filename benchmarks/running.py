@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,14 +36,19 @@ def run(*arguments: str) -> Ended:
     command = hubel(*arguments)
     print("$", " ".join(command), file=sys.stderr, flush=True)
     started = time.perf_counter()
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
-    assert child.stdout is not None
-    output = child.stdout.read()
-    _, status, usage = os.wait4(child.pid, 0)
-    seconds = time.perf_counter() - started
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        sys.exit(f"{' '.join(command)} ended with status {child.returncode}")
+    with tempfile.TemporaryFile() as errors:
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors
+        )
+        assert child.stdout is not None
+        output = child.stdout.read()
+        _, status, usage = os.wait4(child.pid, 0)
+        seconds = time.perf_counter() - started
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode:
+            errors.seek(0)
+            said = errors.read().decode()[-2000:]
+            sys.exit(f"{' '.join(command)} ended with status {child.returncode}:\n{said}")
     unit = 1 if sys.platform == "darwin" else 1024
     return Ended(
         answer=json.loads(output) if output.strip() else None,

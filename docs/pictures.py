@@ -102,8 +102,8 @@ def page(html: Path, path: Path, *, height: int, dark: bool = False) -> None:
         command += [f"--window-size=1200,{height}", f"--screenshot={shot}", html.resolve().as_uri()]
         subprocess.run(command, check=True, capture_output=True)
         picture = Image.open(shot).convert("RGB")
-    # 128 colours keep a page crisp and its file small.
-    picture.quantize(128).save(path, optimize=True)
+    # 256 colours keep a page crisp and its file small.
+    picture.quantize(256).save(path, optimize=True)
 
 
 def make_photographs(folder: Path) -> None:
@@ -162,30 +162,39 @@ def main() -> None:
             command = [hubel, *words.split()[1:]]
             svg(words, terminal(command, folder), images / f"{stem}.svg")
 
-        def keep(words: str, file: str) -> None:
-            print("$", words, flush=True)
-            command = [hubel, *words.split()[1:]]
-            ended = subprocess.run(
-                command, cwd=folder, capture_output=True, text=True, check=False,
-                env=os.environ | {"COLUMNS": str(COLUMNS)},
-            )  # fmt: skip
-            said = ended.stdout or ended.stderr
-            prompt = f"$ {words}\n" if file.endswith(".txt") else ""
-            (outputs / file).write_text(prompt + said.replace(name, "."), encoding="utf-8")
+        def keep(file: str, *lines: str) -> None:
+            said = []
+            for words in lines:
+                print("$", words, flush=True)
+                command = [hubel, *words.split()[1:]]
+                ended = subprocess.run(
+                    command, cwd=folder, capture_output=True, text=True, check=False,
+                    env=os.environ | {"COLUMNS": str(COLUMNS)},
+                )  # fmt: skip
+                text = ended.stdout if "--json" in words else ended.stdout + ended.stderr
+                said.append(text if "--json" in words else f"$ {words}\n{text}")
+            (outputs / file).write_text("\n".join(said), encoding="utf-8")
 
         show("hubel data photos --out photos-data", "data")
         show("hubel train digits --seed 0 --out digits-run", "train")
         show("hubel evaluate digits-run", "evaluate")
         show("hubel predict digits-run scans --top 3", "predict")
-        keep("hubel data photos --out photos-data-2", "data.txt")
-        keep("hubel train digits --epochs 6 --out digits-6", "train.txt")
-        keep("hubel evaluate digits-run", "evaluate.txt")
-        keep("hubel predict digits-run scans --top 3", "predict.txt")
-        keep("hubel train digits --model lenet --out never", "errors.txt")
+        keep("data.txt", "hubel data photos --out photos-data-2")
+        keep("train.txt", "hubel train digits --epochs 6 --out digits-6")
+        keep("evaluate.txt", "hubel evaluate digits-run")
+        keep("predict.txt", "hubel predict digits-run scans --top 3")
         keep(
-            "hubel train digits --model lenet5 --epochs 6 --json --out digits-lenet5", "train.json"
+            "errors.txt",
+            "hubel train fotos",
+            "hubel train photos --epoch 20",
+            "hubel train photos --epochs 20 --budget 10m",
+            "hubel train digits --model lenet",
+            "hubel predict digits-6 missing.jpg",
         )
-        keep("hubel predict digits-run scans --top 3 --json", "predict.jsonl")
+        keep(
+            "train.json", "hubel train digits --model lenet5 --epochs 6 --json --out digits-lenet5"
+        )
+        keep("predict.jsonl", "hubel predict digits-run scans --top 3 --json")
         page(folder / "digits-run" / "report.html", images / "report.png", height=1500)
         page(next((folder / "photos-data").glob("*.html")), images / "data-page.png", height=1500)
 

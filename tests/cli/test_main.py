@@ -38,7 +38,7 @@ def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> N
         (["trian", "digits"], "train"),
         (["train", "digits", "more"], "more"),
         (["train", "digits", "--config"], "--config requires an argument"),
-        (["report"], "RUN"),
+        (["report"], "--run requires an argument"),
         (["predict", "no-such-run", "x.png"], "There is no run folder 'no-such-run'"),
         (["report", "digits", "--config", "x.toml"], "--config"),
     ],
@@ -77,7 +77,7 @@ def test_flags_win_over_toml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     )
     seen: list[tuple[object, TrainOptions]] = []
 
-    class Stop(Exception):  # noqa: N818
+    class Stop(Exception):
         pass
 
     def train(source: object, *, options: TrainOptions, **_rest: object) -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from hubel.data import duplicates
-from hubel.data.duplicates import find_duplicates
+from hubel.data.duplicates import CERTAIN_CORRELATION, find_duplicates
 from hubel.data.opening import open_source
 from hubel.data.scanning import scan
 from hubel.data.source import Index, Source
@@ -96,7 +96,10 @@ def test_copies_of_photographs(photographs, change):
 def test_a_small_mark_is_near_but_not_certain(photographs):
     cat = photographs[2]
     marked = cat.copy()
-    marked[20:36, 20:36] = 255
+    marked[20:36, 20:36] //= 2
+    size = cv2.INTER_AREA
+    whole, spot = (cv2.resize(item, (64, 64), interpolation=size) for item in (cat, marked))
+    assert np.corrcoef(whole.ravel(), spot.ravel())[0, 1] > CERTAIN_CORRELATION
     found = find(cat, marked)
     assert members(found.near) == [[0, 1]]
     assert found.certain == ()

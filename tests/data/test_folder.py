@@ -1,6 +1,7 @@
 """Folders: which layout they have, and that nothing in them is dropped in silence."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -159,8 +160,7 @@ def test_names_that_are_no_unicode_can_be_printed_and_read(tmp_path):
     folder = tmp_path / "cat"
     folder.mkdir()
     path = os.fsencode(folder) + b"/\xff.png"
-    with open(path, "wb") as file:
-        file.write(b"x")
+    Path(os.fsdecode(path)).write_bytes(b"x")
     source = make(tmp_path, "dog/2.png")
     assert source.index.keys[0] == "cat/\\xff.png"
     assert source.read(0).read_bytes() == b"x"
@@ -182,12 +182,12 @@ def test_accents_composed_differently(tmp_path):
 
 
 def test_two_folders_for_one_split(tmp_path):
-    with pytest.raises(SourceError, match="name the same split: test, val and valid; join"):
+    with pytest.raises(SourceError, match=r"name the same split: test, val and valid; join"):
         make(tmp_path, "val/a/1.png", "valid/a/2.png", "test/a/3.png")
 
 
 def test_no_pictures(tmp_path):
-    with pytest.raises(SourceError, match="no pictures in pets: .* found no files"):
+    with pytest.raises(SourceError, match=r"no pictures in pets: .* found no files"):
         open_folder(tmp_path, "pets")
     with pytest.raises(SourceError, match=r"found only files with \.svg \(2\), \.txt \(1\)"):
         make(tmp_path, "a/1.svg", "b/2.svg", "c.txt")
@@ -198,7 +198,7 @@ def test_a_folder_that_cannot_be_read(tmp_path):
     make(tmp_path, "a/1.png")
     (tmp_path / "a").chmod(0)
     try:
-        with pytest.raises(SourceError, match="Could not read the folder .*a: Permission denied"):
+        with pytest.raises(SourceError, match=r"Could not read the folder .*a: Permission denied"):
             open_folder(tmp_path, "pets")
     finally:
         (tmp_path / "a").chmod(0o755)

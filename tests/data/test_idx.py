@@ -121,7 +121,7 @@ def test_pictures_that_are_none(folder):
 @pytest.mark.parametrize("data", [b"", b"PNG!1234", idx(PICTURES)[:3]])
 def test_no_idx_file(tmp_path, data):
     (tmp_path / "file").write_bytes(data)
-    with pytest.raises(SourceError, match="is no idx file|damaged or incomplete"):
+    with pytest.raises(SourceError, match=r"is no idx file|damaged or incomplete"):
         read_idx(tmp_path / "file")
 
 

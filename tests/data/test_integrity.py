@@ -5,7 +5,7 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from hubel.data.findings import WHERE_LIMIT
+from hubel.data.evidence import WHERE_LIMIT
 from hubel.data.integrity import inspect_source
 from hubel.data.opening import open_source
 from hubel.data.source import TEST, TRAIN, VAL, Index, Source

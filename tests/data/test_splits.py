@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hubel.data.source import TEST, TRAIN, UNSPLIT, VAL, Index
@@ -77,6 +77,7 @@ units = st.lists(
 )  # class and size of each group
 
 
+@settings(max_examples=30)
 @given(units, st.booleans(), st.integers(0, 2))
 def test_groups_and_duplicates_stay_together(recipe, as_groups, seed):
     labels = [label for label, size in recipe for _ in range(size)]
@@ -194,6 +195,7 @@ def test_unlabelled_pictures_are_not_split():
     assert split(given_splits).made_by == "user"
 
 
+@settings(max_examples=30)
 @given(st.lists(st.tuples(*[st.booleans()] * 3), min_size=30, max_size=100), st.integers(0, 2))
 def test_several_labels(rows, seed):
     labels = np.array(rows, np.uint8)
@@ -215,6 +217,7 @@ def test_several_labels_are_spread_evenly():
         assert np.abs(part - share).max() < 0.06
 
 
+@settings(max_examples=30)
 @given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=100, max_size=200), st.integers(0, 2))
 def test_numbers_by_quantiles(values, seed):
     labels = np.array(values, np.float32)[:, None]

@@ -6,17 +6,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from pybtex.database import parse_string
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "hubel"
 KEY = re.compile(r"\b[a-z]+(?:1[89]|20)\d\d[a-z]*\b")
-ENTRIES = Counter(
-    re.findall(
-        r"^@\w+\{([^,\s]+),",
-        (ROOT / "docs" / "references.bib").read_text("utf-8"),
-        flags=re.MULTILINE,
-    )
-)
+BIBLIOGRAPHY = (ROOT / "docs" / "references.bib").read_text("utf-8")
+ENTRIES = Counter(re.findall(r"^@\w+\{([^,\s]+),", BIBLIOGRAPHY, flags=re.MULTILINE))
 
 
 def texts(source: str) -> list[str]:
@@ -39,6 +35,13 @@ def cited() -> dict[str, set[str]]:
 
 
 CITED = cited()
+
+
+def test_bibliography_can_be_read():
+    entries = parse_string(BIBLIOGRAPHY, "bibtex").entries
+    assert sorted(entries) == list(entries) == list(ENTRIES)
+    incomplete = [key for key, entry in entries.items() if not {"title", "year"} <= {*entry.fields}]
+    assert incomplete == []
 
 
 def test_source_text_cites_something():

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from hubel.data.opening import open_source
 from hubel.errors import RunError, UsageError
 from hubel.options import TrainOptions
-from hubel.workflows.checks import check_fresh, check_resumed, set_by_user
+from hubel.workflows.checks import check_fresh, check_resumed, check_source, set_by_user
 from hubel.workflows.folders import new_run_folder
 from hubel.workflows.keeping import command_of, options_toml
+from pictures import CLASSES, make_folder
 
 
 @pytest.mark.parametrize(
@@ -28,7 +33,6 @@ from hubel.workflows.keeping import command_of, options_toml
         ({"checkpoint_every": "often"}, "--checkpoint-every takes a time"),
         ({"epochs": 3, "budget": "5m"}, "--epochs and --budget"),
         ({"optimizer": "gd", "accumulate": 4}, "leave out --accumulate"),
-        ({"augment": ("none", "mixup")}, "--augment none and --augment mixup exclude"),
     ],
 )
 def test_what_does_not_fit(settings: dict[str, Any], hint: str) -> None:
@@ -92,3 +96,29 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("")
     with pytest.raises(RunError, match="choose another with --out"):
         new_run_folder(tmp_path / "x" / "y", "a")
+
+
+@pytest.mark.parametrize(
+    ("settings", "hint"),
+    [
+        ({"recipe": "defalt"}, "did you mean default"),
+        ({"model": "lenet"}, "did you mean lenet5"),
+        ({"model_arguments": ("width",)}, "width"),
+        ({"filters": ("gausian",)}, "did you mean gaussian"),
+        ({"augment": ("mixu",)}, "did you mean mixup"),
+        ({"augment": ("none", "mixup")}, "none"),
+        ({"loss": "mse"}, "--loss mse does not fit a classification task"),
+    ],
+)
+def test_what_does_not_fit_a_source(settings: dict[str, Any], hint: str) -> None:
+    with pytest.raises(UsageError, match=hint):
+        check_source(TrainOptions(**settings), open_source("digits"))
+
+
+def test_balanced_sampling_needs_classes(tmp_path: Path) -> None:
+    make_folder(tmp_path / "pictures", each=3)
+    table = tmp_path / "labels.csv"
+    names = [f"pictures/{name}/{number:03}.png" for name in CLASSES for number in range(3)]
+    table.write_text("path,target\n" + "\n".join(f"{name},{len(name)}.5" for name in names))
+    with pytest.raises(UsageError, match="--balance sampling needs one class a picture"):
+        check_source(TrainOptions(balance="sampling"), open_source(table))

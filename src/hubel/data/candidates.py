@@ -64,13 +64,13 @@ def near_hashes(
             left -= int(lengths.sum())
             for first, second in _expand(order, lengths, starts):
                 near = hamming(hashes[first], hashes[second]) <= NEAR_BITS
-                first, second = first[near], second[near]
-                new = _first_seen(words, number, first, second)
-                (first, second), whole = _at_most(first[new], second[new], _MOST_NEAR)
-                kept = keep(first, second)
-                (first, second), all_kept = _at_most(first[kept], second[kept], _MOST_KEPT)
+                mine, others = first[near], second[near]
+                new = _first_seen(words, number, mine, others)
+                mine, others, whole = _at_most(mine[new], others[new], _MOST_NEAR)
+                kept = keep(mine, others)
+                mine, others, all_kept = _at_most(mine[kept], others[kept], _MOST_KEPT)
                 complete &= whole and all_kept
-                found.append(np.sort(np.stack([first, second], axis=1), axis=1))
+                found.append(np.sort(np.stack([mine, others], axis=1), axis=1))
     pairs = np.concatenate([np.zeros((0, 2), np.int64), *found])
     return Candidates(pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))], complete)
 
@@ -90,14 +90,14 @@ def _first_seen(
 
 def _at_most(
     first: NDArray[np.int64], second: NDArray[np.int64], most: int
-) -> tuple[tuple[NDArray[np.int64], NDArray[np.int64]], bool]:
+) -> tuple[NDArray[np.int64], NDArray[np.int64], bool]:
     """Return at most `most` pairs a first picture (its pairs lie together), and whether all."""
     begins = np.flatnonzero(np.diff(first, prepend=-1))
     lengths = np.diff(begins, append=len(first))
     if not len(lengths) or int(lengths.max()) <= most:
-        return (first, second), True
+        return first, second, True
     rank = np.arange(len(first)) - np.repeat(begins, lengths)
-    return (first[rank < most], second[rank < most]), False
+    return first[rank < most], second[rank < most], False
 
 
 def _spread(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from hubel.data.dataset import Dataset
 from hubel.data.duplicates import Duplicates, Group, find_duplicates
-from hubel.data.findings import Evidence, find_all
+from hubel.data.evidence import Evidence
+from hubel.data.findings import find_all
 from hubel.data.labels import class_counts, label_text
 from hubel.data.naming import count
 from hubel.data.scanning import Scan, scan

@@ -41,11 +41,10 @@ class _Progress:
         self.wanted = np.zeros((len(pictures), _SPLITS), np.int64)
         self.placed = np.zeros((len(pictures), _SPLITS), np.int64)
         self.open_units = units.copy()
-        for stratum, (number, rare) in enumerate(zip(pictures, self.rare, strict=True)):
-            must = np.zeros(_SPLITS, np.bool_)
-            must[self.active] = not rare
+        nothing = np.zeros(_SPLITS, np.bool_)
+        for stratum, number in enumerate(pictures):
             owed = weights * pictures.sum() - self.wanted.sum(axis=0)
-            self.wanted[stratum] = share_out(int(number), weights, must, owed)
+            self.wanted[stratum] = share_out(int(number), weights, nothing, owed)
 
     def uncovered(self, stratum: int) -> NDArray[np.bool_]:
         """Return the splits that are made and hold nothing of the stratum yet."""

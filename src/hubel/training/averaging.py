@@ -32,16 +32,12 @@ class WeightAverage:
     def update(self, module: nn.Module, step: int) -> None:
         """Take the weights of `module` after step number `step` (from 1) into the average."""
         weight = 1.0 - min(self.decay, step / (step + 9.0))
-        averages: list[Tensor] = []
-        currents: list[Tensor] = []
         state = module.state_dict()
         for name, average in self.module.state_dict().items():
             if average.is_floating_point():
-                averages.append(average)
-                currents.append(state[name])
+                average.lerp_(state[name], weight)
             else:
                 average.copy_(state[name])
-        torch._foreach_lerp_(averages, currents, weight)
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Restore the averaged weights from a checkpoint."""

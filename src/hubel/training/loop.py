@@ -187,9 +187,11 @@ class Trainer:
         pictures = self._pictures_of_step()
         times = [0.0, 0.0, 0.0, 0.0]
         total = 0.0
+        inputs = outputs = torch.empty(0)
         for batch in islice(batches, self._batches_of_step()):
+            inputs = batch.inputs
             t0 = time.perf_counter()
-            outputs = self._forward(batch.inputs)
+            outputs = self._forward(inputs)
             t1 = time.perf_counter()
             value = self.loss(outputs, batch.targets).sum() / pictures
             t2 = time.perf_counter()
@@ -214,7 +216,7 @@ class Trainer:
             lr=lr,
             loss=total,
             pictures=pictures,
-            inputs=batch.inputs,
+            inputs=inputs,
             outputs=outputs.detach(),
             module=self.module,
             phases=Phases(
@@ -255,7 +257,7 @@ class Trainer:
     def _refuse_non_finite(self, loss: float, batch: Batch) -> None:
         if math.isfinite(loss):
             return
-        keys = [self.loader.source.index.keys[position] for position in batch.positions[:5]]
+        keys = [self.loader.source.index.keys[int(row)] for row in batch.positions[:5]]
         raise TrainingError(
             f"The loss became {loss} at step {self.progress.step + 1}, in a batch that begins with "
             f"{', '.join(keys)}; the last checkpoint is intact. Try a lower --lr, --clip 1, or "

@@ -105,7 +105,10 @@ def train_loader(
         batch=settings.batch,
         seed=settings.seed,
         augmentation=Augmentation.from_names(
-            settings.augment, num_classes=settings.outputs, seed=settings.seed
+            settings.augment,
+            num_classes=settings.outputs,
+            seed=settings.seed,
+            task=settings.task,
         ),
         shuffle=True,
         drop_last=drops_last(len(positions), settings.batch),

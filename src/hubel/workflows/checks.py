@@ -6,9 +6,18 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, Final
 
-from hubel.errors import UsageError
+import torch
+
+from hubel.architectures import choose_size
+from hubel.architectures.loading import parse_arguments
+from hubel.data.augmentation import Augmentation
+from hubel.data.classical import parse_filters
+from hubel.data.source import Source
+from hubel.errors import UsageError, look_up
 from hubel.options import TrainOptions
 from hubel.training.duration import parse_duration
+from hubel.training.losses import DEFAULT_LOSS, build_loss
+from hubel.training.recipes import RECIPES
 
 _RANGES: Final[dict[str, tuple[str, Callable[[Any], bool]]]] = {
     "epochs": ("1 or more", lambda value: value >= 1),
@@ -67,9 +76,28 @@ def check_fresh(options: TrainOptions) -> None:
         raise UsageError(
             "--optimizer gd adds up a whole pass for each update: leave out --accumulate."
         )
-    if "none" in options.augment and len(options.augment) > 1:
-        others = ", ".join(name for name in options.augment if name != "none")
-        raise UsageError(f"--augment none and --augment {others} exclude each other.")
+
+
+def check_source(options: TrainOptions, source: Source) -> None:
+    """Raise UsageError for options that do not fit what a source holds, before it is scanned."""
+    task, outputs = source.index.task, len(source.index.classes)
+    look_up(RECIPES, options.recipe, "recipe")
+    choose_size(options.model, 1.0)
+    parse_arguments(options.model_arguments)
+    parse_filters(options.filters)
+    Augmentation.from_names(options.augment, num_classes=outputs, seed=options.seed, task=task)
+    build_loss(
+        options.loss or DEFAULT_LOSS[task],
+        task=task,
+        class_weights=torch.ones(outputs) if options.balance == "weights" else None,
+        label_smoothing=options.label_smoothing or 0.0,
+        focal_gamma=options.focal_gamma,
+    )
+    if options.balance == "sampling" and task != "classification":
+        raise UsageError(
+            f"--balance sampling needs one class a picture, but {source.name} is made for {task}: "
+            "leave it out."
+        )
 
 
 def check_resumed(options: TrainOptions) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,10 @@ from hubel.results.files import write_bytes, write_json
 from hubel.training.hardware import choose_arithmetic
 from hubel.training.logs import CsvLog, TensorBoardLog
 from hubel.training.planning import Facts, choose_steps, draft_settings
-from hubel.training.settings import Draft
+from hubel.training.settings import ChosenBy, Draft
 from hubel.workflows.assembling import Network, build_network, build_trainer, card_of
 from hubel.workflows.budgeting import steps_for_budget
-from hubel.workflows.checks import check_fresh
+from hubel.workflows.checks import check_fresh, check_source
 from hubel.workflows.finishing import finish
 from hubel.workflows.folders import new_run_folder
 from hubel.workflows.interrupts import graceful
@@ -72,6 +73,7 @@ def _train_new(
     check_fresh(options)
     opened = open_source(source)
     require_labels(opened)
+    check_source(options, opened)
     run = Run(new_run_folder(options.out, opened.name, options.model))
     try:
         dataset = inspect_source(
@@ -85,6 +87,7 @@ def _train_new(
         network = build_network(values, trust_code=True)
         _choose_measured(options, draft, network, dataset, preprocessing, run, began)
         settings, plan = draft.freeze()
+        trainer = build_trainer(settings, network.module, dataset, preprocessing, run)
     except BaseException:
         _remove_if_empty(run.path)
         raise
@@ -96,8 +99,7 @@ def _train_new(
     write_json(run.model_file, card_of(settings, network, dataset, preprocessing))
     write_json(run.plan_file, plan)
     watcher.planned(run, plan)
-    watchers = (CsvLog(run), TensorBoardLog(run), watcher)
-    trainer = build_trainer(settings, network.module, dataset, preprocessing, run, watchers)
+    trainer.observers = (CsvLog(run), TensorBoardLog(run), watcher)
     trainer.save_checkpoint()
     with graceful(trainer.ask_to_stop):
         ending = trainer.train()
@@ -153,8 +155,10 @@ def _choose_measured(
     began: float,
 ) -> None:
     """Choose arithmetic by timing, and the number of steps from passes or budget."""
-    by = draft.choices["model_arguments"].chosen_by
-    draft.choose("model_arguments", dict(network.loaded.arguments), by, "the network's own")
+    # The network may add arguments of its own, as LeNet-5 does for numbers.
+    draft.choices["model_arguments"] = replace(
+        draft.choices["model_arguments"], value=dict(network.loaded.arguments)
+    )
     shape = (min(draft["batch"], 64), draft["channels"], draft["size"], draft["size"])
     arithmetic = choose_arithmetic(
         network.module,
@@ -165,7 +169,7 @@ def _choose_measured(
     )
     torch.set_num_threads(arithmetic.threads)
     for name in ("precision", "channels_last", "threads"):
-        by = "user" if getattr(options, name) is not None else "hubel"
+        by: ChosenBy = "user" if getattr(options, name) is not None else "hubel"
         draft.choose(name, getattr(arithmetic, name), by, arithmetic.reason)
     if options.budget is None:
         choose_steps(draft, None, "")
