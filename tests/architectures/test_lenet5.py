@@ -97,11 +97,11 @@ def test_squashing_passes_through_one():
     assert squash(torch.tensor(1e3)).item() == pytest.approx(1.7159)
 
 
-def test_output_is_minus_the_squared_distance_to_each_code():
+def test_output_is_minus_a_tenth_of_the_squared_distance_to_each_code():
     net = network()
     features = torch.randn(3, 84)
     codes = lenet5.digit_codes().numpy()
-    expected = [[-((x - code) ** 2).sum() for code in codes] for x in features.numpy()]
+    expected = [[-((x - code) ** 2).sum() / 10 for code in codes] for x in features.numpy()]
     np.testing.assert_allclose(net.output(features), expected, rtol=1e-5)
     assert net.output(torch.tensor(codes)).argmax(1).tolist() == list(range(10))
 
@@ -178,7 +178,7 @@ def test_the_whole_network_by_hand():
     maps = squash(subsample(maps, state["s4.weight"], state["s4.bias"]))
     c5 = squash(np.tensordot(state["c5.weight"], maps, 3) + state["c5.bias"])
     f6 = squash(state["f6.weight"] @ c5 + state["f6.bias"])
-    logits = -((f6 - state["output.codes"]) ** 2).sum(1)
+    logits = -((f6 - state["output.codes"]) ** 2).sum(1) / 10
     with torch.no_grad():
         ours = net(torch.tensor(picture[None]))[0]
     np.testing.assert_allclose(ours, logits, rtol=1e-10)
