@@ -53,8 +53,9 @@ def measure(pictures: int, size: int) -> Section:
     each = (peaks[-1] - peaks[0]) / (pictures * (FACTORS[-1] - 1)) / 1e3
     return Section(
         title="Memory of training on a folder",
-        what=f"`hubel train FOLDER --epochs 1 --batch 32 --size {size}` on JPEG pictures cut at random "
-        "from photographs of scikit-learn and scikit-image; greatest resident memory of the process.",
+        what=f"`hubel train FOLDER --epochs 1 --batch 32 --size {size}` on JPEG pictures cut at "
+        "random from photographs of scikit-learn and scikit-image; greatest resident memory of "
+        "the process.",
         header=(
             "",
             "pictures",

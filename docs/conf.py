@@ -20,6 +20,7 @@ extensions = [
     "tables_from_code",
 ]
 exclude_patterns = ["_build", "_ext"]
+smartquotes = False  # `--flag` in a heading keeps its two dashes
 html_theme = "furo"
 html_title = f"hubel {release}"
 html_static_path = []

@@ -30,6 +30,8 @@ from sklearn.datasets import load_digits
 
 DOCS = Path(__file__).parent
 COLUMNS, ROWS = 100, 60
+NARROW = 88
+"""Columns of the outputs in the pages."""
 MOST_LINES = 44
 PHOTOGRAPHS = ("astronaut", "cat", "coffee", "rocket")
 CONTROL = re.compile(
@@ -169,7 +171,7 @@ def main() -> None:
                 command = [hubel, *words.split()[1:]]
                 ended = subprocess.run(
                     command, cwd=folder, capture_output=True, text=True, check=False,
-                    env=os.environ | {"COLUMNS": str(COLUMNS)},
+                    env=os.environ | {"COLUMNS": str(NARROW)},
                 )  # fmt: skip
                 text = ended.stdout if "--json" in words else ended.stdout + ended.stderr
                 said.append(text if "--json" in words else f"$ {words}\n{text}")

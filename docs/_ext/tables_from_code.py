@@ -29,6 +29,8 @@ from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective
 
 KEY = re.compile(r"\b[a-z]+(?:1[89]|20)\d\d[a-z]*\b")
+SWITCHED_OFF = frozenset({"budget", "csv", "patience", "resume", "verbose"})
+"""Options that do nothing where they are not set; elsewhere None means that hubel chooses."""
 DEFAULT = re.compile(r"\s*\[default: (.*?)\]")
 
 
@@ -87,13 +89,13 @@ def values(annotation: Any) -> str:
     return names[annotation]
 
 
-def default(value: Any, text: str) -> str:
+def default(name: str, value: Any, text: str) -> str:
     """Return the default of an option: its value, or what its text says where hubel chooses."""
     said = DEFAULT.search(text)
     if said:
         return said[1]
     if value is None:
-        return "hubel chooses"
+        return "none" if name in SWITCHED_OFF else "hubel chooses"
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, tuple):
@@ -124,7 +126,7 @@ class Options(SphinxDirective):
             yield (
                 flag,
                 values(hints[field.name]),
-                default(field.default, text),
+                default(field.name, field.default, text),
                 DEFAULT.sub("", text),
             )
 
@@ -183,19 +185,24 @@ class Public(SphinxDirective):
     has_content = True
 
     def run(self) -> list[nodes.Node]:
-        """Return the table; the content names a dataclass' fields to show, one a line."""
+        """Return the table; the content names fields to show, one a line, with a heading."""
         module, _, name = self.arguments[0].partition(":")
         mapping = getattr(importlib.import_module(module), name)
-        columns = [line.strip() for line in self.content if line.strip()]
+        columns = [line.partition(":") for line in self.content if line.strip()]
         rows = [
-            (f"`{key}`", *(str(getattr(entry, column)) for column in columns))
+            (f"`{key}`", *(self.cell(getattr(entry, column)) for column, _, _ in columns))
             if columns
             else (f"`{key}`", str(entry))
             for key, entry in mapping.items()
         ]
-        header = ("Name", *(column.replace("_", " ").capitalize() for column in columns))
-        header = header if columns else ("Name", "Meaning")
-        return [table(header, rows, (24, *[60 // max(len(columns), 1)] * (len(header) - 1)))]
+        named = [words.strip() or column.capitalize() for column, _, words in columns]
+        header = ("Name", *(named or ["Meaning"]))
+        return [table(header, rows, (24, *[60 // len(header[1:])] * len(header[1:])))]
+
+    @staticmethod
+    def cell(value: Any) -> str:
+        """Return a value as it stands in a table."""
+        return "–" if value is None else str(value)
 
 
 class Filters(SphinxDirective):
