@@ -99,6 +99,8 @@ def _train_new(
     write_json(run.model_file, card_of(settings, network, dataset, preprocessing))
     write_json(run.plan_file, plan)
     watcher.planned(run, plan)
+    for note in network.loaded.notes:
+        watcher.said(note)
     trainer.observers = (CsvLog(run), TensorBoardLog(run), watcher)
     trainer.save_checkpoint()
     with graceful(trainer.ask_to_stop):

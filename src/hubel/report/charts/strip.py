@@ -1,0 +1,85 @@
+"""The verdict as a strip: the whole score with its interval, and every class as a bar."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from markupsafe import Markup
+
+from hubel.report.charts.scale import Scale, finite
+from hubel.report.charts.svg import chart, group, hit, shorten, tag, text_width, x_axis
+from hubel.report.words import interval, percent
+from hubel.results import Metric
+
+WIDTH: Final = 980.0
+HEIGHT: Final = 128.0
+LEFT: Final = 8.0
+RIGHT: Final = WIDTH - 22
+LINE: Final = 82.0
+
+
+def strip(whole: Metric, parts: Sequence[tuple[str, float]], *, title: str, noun: str) -> Markup:
+    """Return a score in [0, 1] on a line with its 95% interval, and one thin bar a class at its own.
+
+    The line begins at the ten per cent below the lowest of them. The weakest class is named.
+    """
+    known = [(name, value) for name, value in parts if math.isfinite(value)]
+    lowest = min(finite([whole.low, whole.value, *(value for _, value in known)]), default=0.0)
+    low = max(0.0, min(0.9, math.floor(lowest * 10 - 0.2) / 10))
+    x = Scale(low=low, high=1.0, start=LEFT, end=RIGHT)
+    bars = [
+        hit(
+            tag("rect", x=x(value) - 6, y=LINE - 28, width=12, height=32),
+            f"{name}: {percent(value)}",
+            tag("line", class_="halo", x1=x(value), x2=x(value), y1=LINE - 30, y2=LINE + 4),
+        )
+        for name, value in known
+    ]
+    ticks = [tag("line", x1=x(value), x2=x(value), y1=LINE - 20, y2=LINE - 2) for _, value in known]
+    return chart(
+        WIDTH,
+        HEIGHT,
+        group(x_axis(x, LINE, percent=True, wanted=5)),
+        group(ticks, "bars"),
+        *_whole(whole, x),
+        *_weakest(known, x, noun),
+        group(bars, "stops"),
+        title=title,
+        kind="strip",
+        summary=f"{percent(whole.value)}, 95% interval {interval(whole, share=True)}",
+    )
+
+
+def _whole(whole: Metric, x: Scale) -> list[Markup]:
+    """Return the interval as a bar above the line, and the score as a diamond on it."""
+    if not math.isfinite(whole.value):
+        return []
+    parts: list[Markup] = []
+    at, y = x(whole.value), LINE - 38
+    if math.isfinite(whole.low) and math.isfinite(whole.high):
+        low, high = x(max(whole.low, x.low)), x(min(whole.high, 1.0))
+        parts.append(tag("rect", class_="interval", x=low, y=y - 4, width=high - low, height=8))
+    parts.append(
+        tag("path", class_="score", d=f"M{at:.2f} {y - 8}l8 8l-8 8l-8 -8z"),
+    )
+    text = f"{percent(whole.value)} in all"
+    wide = text_width(text, 15) / 2
+    middle = min(max(at, wide + LEFT), RIGHT + 18 - wide)
+    parts.append(tag("text", text, class_="score-name", x=middle, y=y - 17, text_anchor="middle"))
+    return parts
+
+
+def _weakest(known: Sequence[tuple[str, float]], x: Scale, noun: str) -> list[Markup]:
+    """Return the name of the class with the lowest score, below its bar."""
+    if len(known) < 2:
+        return []
+    name, value = min(known, key=lambda part: part[1])
+    text = f"weakest {noun}: {shorten(name, 260)}, {percent(value)}"
+    wide = text_width(text) / 2
+    middle = min(max(x(value), wide + LEFT), RIGHT + 18 - wide)
+    return [
+        tag("path", class_="pointer", d=f"M{x(value):.2f} {LINE + 22}v8"),
+        tag("text", text, class_="mark-name", x=middle, y=LINE + 43, text_anchor="middle"),
+    ]

@@ -1,0 +1,125 @@
+"""The sections about settings and provenance: who chose what and why, and how to do it again."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hubel.report.view import Fact, command
+from hubel.report.words import setting
+from hubel.results import ModelCard, Plan, Provenance, Run
+
+CHOOSERS: Final = {
+    "user": "Set by you",
+    "recipe": "Set by the recipe",
+    "hubel": "Chosen by hubel",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting with its reason."""
+
+    name: str
+    value: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingsView:
+    """Settings by who chose them, and the options file as text."""
+
+    groups: tuple[tuple[str, tuple[Setting, ...]], ...]
+    options: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvenanceView:
+    """Commands that make the result again, and what it was made with."""
+
+    commands: tuple[tuple[str, str], ...]
+    facts: tuple[Fact, ...]
+    versions: tuple[Fact, ...]
+    digests: tuple[Fact, ...]
+
+
+def settings_view(run: Run, plan: Plan) -> SettingsView:
+    """Return the plan by who chose, with what `options.toml` adds to it."""
+    text, options, note = _options(run)
+    groups: dict[str, list[Setting]] = {who: [] for who in CHOOSERS}
+    for choice in plan.choices:
+        entry = Setting(name=choice.name, value=setting(choice.value), reason=choice.reason)
+        groups.setdefault(choice.chosen_by, []).append(entry)
+    known = {choice.name for choice in plan.choices}
+    groups["user"] += [
+        Setting(name=name, value=setting(value), reason="from options.toml")
+        for name, value in options.items()
+        if name not in known
+    ]
+    return SettingsView(
+        groups=tuple((CHOOSERS.get(who, who), tuple(rows)) for who, rows in groups.items()),
+        options=text,
+        note=note,
+    )
+
+
+def _options(run: Run) -> tuple[str, Mapping[str, Any], str]:
+    """Return `options.toml` as text and as values, and a sentence where it cannot be read."""
+    try:
+        text = run.options_file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return "", {}, "The run holds no options.toml."
+    except (OSError, UnicodeDecodeError) as error:
+        return "", {}, f"options.toml cannot be read: {error}."
+    try:
+        return text, tomllib.loads(text), ""
+    except tomllib.TOMLDecodeError as error:
+        return text, {}, f"options.toml was damaged or edited: {error}."
+
+
+def provenance_view(
+    run: Run, provenance: Provenance | None, card: ModelCard | None, source: str
+) -> ProvenanceView:
+    """Return how to make the result again."""
+    again = command("hubel", "train", source or "SOURCE", "--config", run.options_file)
+    commands = [("The same settings on the same pictures", again)]
+    if card is not None:
+        commands += [
+            ("Measure it again", command("hubel", "evaluate", run.path)),
+            ("Use it", command("hubel", "predict", run.path) + " PICTURES…"),
+        ]
+    commands.append(("Write this page again", command("hubel", "report", run.path)))
+    if provenance is None:
+        return ProvenanceView(commands=tuple(commands), facts=(), versions=(), digests=())
+    if provenance.command:
+        commands.insert(0, ("The command that was given", provenance.command))
+    return ProvenanceView(
+        commands=tuple(commands),
+        facts=(
+            Fact(name="Processor", value=provenance.processor),
+            Fact(name="Platform", value=provenance.platform),
+            Fact(name="Threads", value=str(provenance.threads)),
+            Fact(name="Seed", value=str(provenance.seed)),
+        ),
+        versions=tuple(
+            Fact(name=name, value=version)
+            for name, version in {
+                "hubel": provenance.hubel,
+                "Python": provenance.python,
+                "torch": provenance.torch,
+                **provenance.packages,
+            }.items()
+        ),
+        digests=tuple(
+            Fact(name=name, value=digest)
+            for name, digest in (
+                ("Data", provenance.data_digest),
+                ("Weights", provenance.model_digest),
+                ("Network's file", card.code_digest if card else ""),
+            )
+            if digest
+        ),
+    )
