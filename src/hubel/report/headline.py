@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from hubel.report.charts import strip
+from hubel.report.charts import NARROW, strip
 from hubel.report.log import Log
 from hubel.report.scores_view import split_name
 from hubel.report.training_view import SCORES, best_row, planned_epochs, score_name, stopped_early
@@ -24,7 +24,8 @@ class Headline:
 
     verdict: str
     paragraphs: tuple[str, ...]
-    strip: Markup | None
+    strips: tuple[Markup, ...]
+    """For wide pages and for telephones; the style sheet shows one."""
     strip_caption: str
     facts: tuple[Fact, ...]
     gaps: tuple[Gap, ...]
@@ -64,11 +65,11 @@ def headline(known: Known) -> Headline:
     metric = known.metrics.get(main)
     if metric is None or not math.isfinite(metric.value):
         metric = None
-    chart, caption = _strip(known, metric)
+    charts, caption = _strips(known, metric)
     return Headline(
         verdict=_verdict(known, metric),
         paragraphs=tuple(filter(None, (_interval(known, metric), _trained(known)))),
-        strip=chart,
+        strips=charts,
         strip_caption=caption,
         facts=_facts(known, main),
         gaps=tuple(_gaps(known)),
@@ -80,7 +81,9 @@ def _pictures(known: Known) -> str:
     kind = split_name(known.split)
     kind = "" if kind == "whole" else f"{kind} "
     if known.evaluation is not None:
-        return count(known.evaluation.pictures, f"{kind}picture")
+        elsewhere = known.inspection is not None and known.evaluation.source != known.source
+        of = f" of {known.evaluation.source}" if elsewhere else ""
+        return count(known.evaluation.pictures, f"{kind}picture") + of
     amount = known.inspection.splits.get("test", 0) if known.inspection else 0
     return count(amount, f"{kind}picture") if amount else f"the {kind}pictures"
 
@@ -96,7 +99,8 @@ def _verdict(known: Known, metric: Metric | None) -> str:
         r2 = known.metrics.get("r2")
         tail = f", R² {number(r2.value)}" if r2 and math.isfinite(r2.value) else ""
         return f"Off by {number(metric.value)} on average on {pictures}{tail}."
-    unseen = " it had never seen" if known.split == "test" else ""
+    seen = known.evaluation.seen_in_training if known.evaluation else 0
+    unseen = " it had never seen" if known.split == "test" and not seen else ""
     return f"Right on {percent(metric.value)} of {pictures}{unseen}."
 
 
@@ -154,26 +158,25 @@ def _trained(known: Known) -> str:
     return what + "."
 
 
-def _strip(known: Known, metric: Metric | None) -> tuple[Markup | None, str]:
-    """Return the strip of the classes with its caption; nothing for numbers."""
+def _strips(known: Known, metric: Metric | None) -> tuple[tuple[Markup, ...], str]:
+    """Return the strip of the classes, wide and narrow, with its caption; nothing for numbers."""
     if metric is None or known.task not in {"classification", "multilabel"}:
-        return None, ""
+        return (), ""
     scores = known.evaluation.per_class if known.evaluation else ()
-    if known.task == "multilabel":
+    several = known.task == "multilabel"
+    if several:
         parts = [(s.name, s.average_precision) for s in scores]
-        return (
-            strip(metric, parts, title="Average precision, whole and by label", noun="label"),
-            "Each bar is a label, at its average precision; the diamond is the mean, with its 95% "
-            "interval.",
-        )
-    parts = [(s.name, s.recall) for s in scores if s.support]
-    return (
-        strip(metric, parts, title="Accuracy, whole and by class", noun="class"),
-        "Each bar is a class, at the share of its pictures that is recognised; the diamond is the "
-        "accuracy on all, with its 95% interval."
-        if parts
-        else "The diamond is the accuracy, with its 95% interval.",
-    )
+        title, noun, at = "Average precision", "label", "its average precision"
+    else:
+        parts = [(s.name, s.recall) for s in scores if s.support]
+        title, noun, at = "Accuracy", "class", "the share of its pictures that is recognised"
+    whole = "the mean" if several else "the accuracy on all"
+    caption = f"The diamond is {whole}, with its 95% interval."
+    if parts:
+        caption = f"Each bar is a {noun}, at {at}; {caption[0].lower()}{caption[1:]}"
+    title = f"{title}, whole and by {noun}"
+    wide = strip(metric, parts, title=title, noun=noun)
+    return (wide, strip(metric, parts, title=title, noun=noun, width=NARROW)), caption
 
 
 def _facts(known: Known, main: str) -> tuple[Fact, ...]:
@@ -201,10 +204,13 @@ def _gaps(known: Known) -> list[Gap]:
         evaluate = command("hubel", "evaluate", run)
         what = "The network was not evaluated: tables and mistakes are missing. Make them with:"
         gaps.append(Gap(what=what, command=evaluate))
-    if known.evaluation is not None and known.evaluation.split in {"train", "all"}:
+    if known.evaluation is not None and known.evaluation.seen_in_training:
+        seen = known.evaluation.seen_in_training
+        what = f"The network was trained on {seen:,} of the {known.evaluation.pictures:,} pictures."
         evaluate = command("hubel", "evaluate", run, "--split", "test")
-        what = "The network was trained on pictures measured here. For an honest number:"
-        gaps.append(Gap(what=what, command=evaluate))
+        honest = known.split in {"train", "all"}
+        what += " For a number that means something:" if honest else " Read the score with doubt."
+        gaps.append(Gap(what=what, command=evaluate if honest else ""))
     if known.evaluation is not None and known.evaluation.undecodable:
         amount = count(len(known.evaluation.undecodable), "picture")
         gaps.append(Gap(what=f"{amount} could not be decoded and count nowhere in these numbers."))

@@ -12,12 +12,13 @@ import jinja2
 from markupsafe import Markup
 
 from hubel.report import palette
+from hubel.report.view import is_tiny
 
 
 @functools.cache
 def environment() -> jinja2.Environment:
     """Return the environment: everything is escaped, an unknown name is an error."""
-    return jinja2.Environment(
+    made = jinja2.Environment(
         loader=jinja2.PackageLoader("hubel.report", "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -25,6 +26,8 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=False,
     )
+    made.tests["tiny"] = is_tiny
+    return made
 
 
 @functools.cache

@@ -6,16 +6,21 @@ import base64
 import binascii
 import math
 import shlex
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from markupsafe import Markup
 
-from hubel.results import Metric
 from hubel.report.words import interval, is_share, measures, number, percent
+from hubel.results import Metric
 
-PNG: bytes = b"\x89PNG\r\n\x1a\n"
+TINY: Final = 32
+PNG: Final = b"\x89PNG\r\n\x1a\n"
+HEADER: Final = 33
+"""Bytes of a PNG up to the end of its first chunk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +86,17 @@ def picture(thumbnail: str) -> str:
         data = base64.b64decode(thumbnail, validate=True)
     except (binascii.Error, ValueError):
         return ""
-    return f"data:image/png;base64,{thumbnail}" if data.startswith(PNG) else ""
+    whole = data.startswith(PNG) and len(data) >= HEADER
+    return f"data:image/png;base64,{thumbnail}" if whole else ""
+
+
+def is_tiny(value: str) -> bool:
+    """Return whether an embedded PNG has no more than 32 pixels a side, so that its pixels show.
+
+    Width and height are the eight bytes from the sixteenth on.
+    """
+    header = base64.b64decode(value.partition(",")[2][:32])
+    return max(struct.unpack(">II", header[16:24])) <= TINY
 
 
 def metric_facts(metrics: dict[str, Metric], leave_out: Iterable[str] = ()) -> tuple[Fact, ...]:

@@ -5,9 +5,10 @@ from hubel.report.charts.lines import Series, line_chart
 from hubel.report.charts.matrix import chosen, confusion_matrix
 from hubel.report.charts.reliability import reliability_diagram
 from hubel.report.charts.scatter import scatter
-from hubel.report.charts.strip import strip
+from hubel.report.charts.strip import NARROW, strip
 
 __all__ = [
+    "NARROW",
     "Series",
     "chosen",
     "confusion_matrix",

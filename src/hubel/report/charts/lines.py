@@ -9,7 +9,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from hubel.report.charts.scale import Point, Scale, extent, log_extent, thin
+from hubel.report.charts.scale import Point, Scale, extent, finite, log_extent, thin
 from hubel.report.charts.svg import chart, figure, group, hit, path, tag, titles, x_axis, y_axis
 
 WIDTH: Final = 460.0
@@ -56,7 +56,9 @@ def line_chart(
     if zero and low > 0:
         low = 0.0
     if percent:
-        low, high = max(low, 0.0), min(high, 1.0) if high > low else high
+        known = finite(values)
+        low = max(low, min([0.0, *known]))
+        high = min(high, max([1.0, *known]))
     y = Scale(low=low, high=high, start=BOTTOM, end=TOP, log=logarithmic is not None)
     right = WIDTH - (LABEL_ROOM if len(series) > 1 else 14)
     ends = (xs[0], xs[-1]) if len(xs) > 1 else extent(xs)

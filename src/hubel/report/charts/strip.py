@@ -13,26 +13,33 @@ from hubel.report.charts.svg import chart, group, hit, shorten, tag, text_width,
 from hubel.report.words import interval, percent
 from hubel.results import Metric
 
-WIDTH: Final = 980.0
+WIDE: Final = 980.0
+NARROW: Final = 430.0
 HEIGHT: Final = 128.0
 LEFT: Final = 16.0
-RIGHT: Final = WIDTH - 22
 LINE: Final = 82.0
 
 
-def strip(whole: Metric, parts: Sequence[tuple[str, float]], *, title: str, noun: str) -> Markup:
+def strip(
+    whole: Metric,
+    parts: Sequence[tuple[str, float]],
+    *,
+    title: str,
+    noun: str,
+    width: float = WIDE,
+) -> Markup:
     """Return a score in [0, 1] on a line with its 95% interval, and one thin bar a class at its own.
 
     The line begins at the ten per cent below the lowest of them. The weakest class is named;
-    classes at one place share a bar, with their number above it.
+    classes at one place share a bar, with their number above it. `NARROW` is for telephones.
     """
     known = [(name, value) for name, value in parts if math.isfinite(value)]
     lowest = min(finite([whole.low, whole.value, *(value for _, value in known)]), default=0.0)
     low = max(0.0, min(0.9, math.floor(lowest * 10 - 0.2) / 10))
-    x = Scale(low=low, high=1.0, start=LEFT, end=RIGHT)
+    x = Scale(low=low, high=1.0, start=LEFT, end=width - 22)
     places = _together(known, x)
     return chart(
-        WIDTH,
+        width,
         HEIGHT,
         group(x_axis(x, LINE, percent=True, wanted=5)),
         group(_bars(places), "bars"),
@@ -40,7 +47,7 @@ def strip(whole: Metric, parts: Sequence[tuple[str, float]], *, title: str, noun
         *_weakest(known, x, noun),
         group(_stops(places), "stops"),
         title=title,
-        kind="strip",
+        kind=f"strip {'wide' if width == WIDE else 'narrow'}",
         summary=f"{percent(whole.value)}, 95% interval {interval(whole, share=True)}",
     )
 
@@ -96,7 +103,7 @@ def _whole(whole: Metric, x: Scale) -> list[Markup]:
     )
     text = f"{percent(whole.value)} in all"
     wide = text_width(text, 15) / 2
-    middle = min(max(at, wide + LEFT), RIGHT + 18 - wide)
+    middle = min(max(at, wide + LEFT), x.end + 18 - wide)
     parts.append(tag("text", text, class_="score-name", x=middle, y=y - 17, text_anchor="middle"))
     return parts
 
@@ -108,7 +115,7 @@ def _weakest(known: Sequence[tuple[str, float]], x: Scale, noun: str) -> list[Ma
     name, value = min(known, key=lambda part: part[1])
     text = f"weakest {noun}: {shorten(name, 260)}, {percent(value)}"
     wide = text_width(text) / 2
-    middle = min(max(x(value), wide + LEFT), RIGHT + 18 - wide)
+    middle = min(max(x(value), wide + LEFT), x.end + 18 - wide)
     return [
         tag("path", class_="pointer", d=f"M{x(value):.2f} {LINE + 22}v8"),
         tag("text", text, class_="mark-name", x=middle, y=LINE + 43, text_anchor="middle"),

@@ -62,10 +62,12 @@
     }
     if (!hits.length) continue;
     const leave = () => { tip.hidden = true; for (const hit of hits) hit.classList.remove("at"); };
-    chart.addEventListener("pointermove", (event) => {
-      const hit = event.target.closest(".hit");
-      if (hit) tell(hit, event.clientX, event.clientY); else tip.hidden = true;
-    });
+    for (const kind of ["pointermove", "pointerdown"]) {
+      chart.addEventListener(kind, (event) => {
+        const hit = event.target.closest(".hit");
+        if (hit) tell(hit, event.clientX, event.clientY); else tip.hidden = true;
+      });
+    }
     chart.addEventListener("pointerleave", leave);
     chart.addEventListener("blur", leave);
     chart.tabIndex = 0;
