@@ -526,6 +526,7 @@ def multilabel(folder: Path) -> Run:
     base = evaluation()
     evaluated = replace(
         base,
+        source="digits.csv",
         task="multilabel",
         classes=names,
         per_class=scores,
@@ -565,6 +566,7 @@ def regression(folder: Path) -> Run:
     base = evaluation()
     evaluated = replace(
         base,
+        source="ink.csv",
         task="regression",
         classes=("ink",),
         per_class=(),

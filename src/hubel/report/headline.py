@@ -139,10 +139,10 @@ def _interval(known: Known, metric: Metric | None) -> str:
 def _trained(known: Known) -> str:
     """Return what was trained on what, for how long."""
     if known.training is None and known.card is None:
-        what = f"The network {known.model} was being trained"
+        what = f"{_named(known.model)} was being trained"
     else:
         params = known.training.params if known.training else known.card.params if known.card else 0
-        what = f"The network {known.model} ({count(params, 'parameter')}) was trained"
+        what = f"{_named(known.model)} ({count(params, 'parameter')}) was trained"
     if known.inspection is not None:
         amount = known.inspection.splits.get("train", 0)
         of = f" in {count(len(known.inspection.classes), 'class')}"
@@ -156,6 +156,11 @@ def _trained(known: Known) -> str:
             f"{known.training.provenance.processor}"
         )
     return what + "."
+
+
+def _named(model: str) -> str:
+    """Return the network as the subject of a sentence."""
+    return f"The network {model}" if model else "The network"
 
 
 def _strips(known: Known, metric: Metric | None) -> tuple[tuple[Markup, ...], str]:
@@ -198,8 +203,10 @@ def _gaps(known: Known) -> list[Gap]:
     run = known.run.path
     finished = not stopped_early(known.training, known.log)
     if not finished:
+        rows, wanted = known.log.rows, planned_epochs(known.plan)
+        done = f"{rows[-1].epoch if rows else 0:,} of {wanted or 'its'} passes are done"
         resume = command("hubel", "train", "--resume", run)
-        gaps.append(Gap(what="The training has not come to its end. Go on with:", command=resume))
+        gaps.append(Gap(what=f"The training has not come to its end: {done}. Go on with:", command=resume))
     if known.evaluation is None and known.run.finished:
         evaluate = command("hubel", "evaluate", run)
         what = "The network was not evaluated: tables and mistakes are missing. Make them with:"

@@ -44,7 +44,7 @@ def render_run(run: Run) -> str:
         title=run.path.resolve().name,
         subject=run.path.resolve().name,
         headline=headline(known),
-        training=training_view(run, known.plan, known.training, known.card, known.log, known.task),
+        training=training_view(known.training, known.card, known.log, known.task),
         scores=_scores(run, evaluation),
         data=data_view(inspection, {}) if inspection is not None else None,
         data_gap=Gap(
@@ -93,7 +93,7 @@ def _model(plan: Plan, card: ModelCard | None, trained: str) -> str:
     try:
         return str(plan["model"])
     except KeyError:
-        return "The network"
+        return ""
 
 
 def _scores(run: Run, evaluation: Evaluation | None) -> dict[str, Any]:

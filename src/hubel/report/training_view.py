@@ -9,9 +9,9 @@ from typing import Final
 
 from hubel.report.charts import Series, line_chart
 from hubel.report.log import Log
-from hubel.report.view import Cell, Figure, Gap, Table, command, sort_key
+from hubel.report.view import Cell, Figure, Gap, Table, sort_key
 from hubel.report.words import count, duration, number, percent
-from hubel.results import EpochRow, ModelCard, Plan, Run, Training
+from hubel.results import EpochRow, ModelCard, Plan, Training
 
 SCORES: Final = {"accuracy": "accuracy", "map": "mean average precision", "r2": "R²"}
 KEPT: Final = {
@@ -63,14 +63,14 @@ def stopped_early(training: Training | None, log: Log) -> bool:
 
 
 def training_view(
-    run: Run, plan: Plan, training: Training | None, card: ModelCard | None, log: Log, task: str
+    training: Training | None, card: ModelCard | None, log: Log, task: str
 ) -> TrainingView:
-    """Return the section; it says what is missing and how to go on."""
+    """Return the section; it says what is missing."""
     name = score_name(training, task)
     rows = log.rows
     return TrainingView(
         sentences=tuple(_sentences(training, card, rows, name)),
-        gaps=tuple(_gaps(run, plan, training, log)),
+        gaps=tuple(_gaps(log)),
         figures=tuple(_figures(rows, name)) if rows else (),
         numbers=_numbers(rows, name) if rows else None,
     )
@@ -102,16 +102,10 @@ def _sentences(
     return text
 
 
-def _gaps(run: Run, plan: Plan, training: Training | None, log: Log) -> list[Gap]:
-    """Return what is missing."""
+def _gaps(log: Log) -> list[Gap]:
+    """Return what is missing or broken in the curves."""
     gaps: list[Gap] = []
     rows = log.rows
-    if stopped_early(training, log):
-        wanted = planned_epochs(plan)
-        done = f"{rows[-1].epoch:,}" if rows else "none"
-        amount = f"{done} of {wanted:,} passes are done" if wanted else f"{done} are done"
-        resume = command("hubel", "train", "--resume", run.path)
-        gaps.append(Gap(what=f"The training did not come to its end: {amount}.", command=resume))
     if log.cut_off:
         gaps.append(Gap(what="The last line of log.csv was cut off and is left out."))
     if rows and not any(math.isfinite(row.val_score) for row in rows):
