@@ -1,4 +1,4 @@
-"""Run folders with plausible numbers: real digits, a real classifier of two lines, real mistakes."""
+"""Run folders with plausible numbers: real digits, a classifier of two lines, its mistakes."""
 
 from __future__ import annotations
 

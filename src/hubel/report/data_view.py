@@ -140,13 +140,13 @@ def _kinds(kinds: Mapping[str, int]) -> str:
     """Return kinds of pictures, the most frequent first, with their share where there are several.
 
     >>> _kinds({"PNG": 1, "JPEG": 3})
-    'JPEG 75.0%, PNG 25.0%'
+    'JPEG (75.0%), PNG (25.0%)'
     """
     total = sum(kinds.values())
     ordered = sorted(kinds.items(), key=lambda kind: -kind[1])
     if len(ordered) == 1:
         return ordered[0][0]
-    shown = [f"{name} {percent(amount / total)}" for name, amount in ordered[:5]]
+    shown = [f"{name} ({percent(amount / total)})" for name, amount in ordered[:5]]
     return ", ".join([*shown, "…"] if len(ordered) > 5 else shown) or "–"
 
 

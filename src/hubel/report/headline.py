@@ -206,7 +206,8 @@ def _gaps(known: Known) -> list[Gap]:
         rows, wanted = known.log.rows, planned_epochs(known.plan)
         done = f"{rows[-1].epoch if rows else 0:,} of {wanted or 'its'} passes are done"
         resume = command("hubel", "train", "--resume", run)
-        gaps.append(Gap(what=f"The training has not come to its end: {done}. Go on with:", command=resume))
+        what = f"The training has not come to its end: {done}. Go on with:"
+        gaps.append(Gap(what=what, command=resume))
     if known.evaluation is None and known.run.finished:
         evaluate = command("hubel", "evaluate", run)
         what = "The network was not evaluated: tables and mistakes are missing. Make them with:"

@@ -43,21 +43,20 @@ def class_table(evaluation: Evaluation) -> Table | None:
 
     def strength(score: ClassScore) -> float:
         value = score.average_precision if several else score.f1
-        return value if math.isfinite(value) else 2.0
+        return value if math.isfinite(value) else -1.0
 
     ordered = sorted(evaluation.per_class, key=strength)
     kept = ordered[:MOST_ROWS]
     left = len(ordered) - len(kept)
-    heads = ("recall", "precision", "F1", "pictures")
+    three = ("recall", "precision", "F1")
+    left_out = f"The {len(kept)} weakest of {len(ordered):,}; {left:,} more stand in evaluate.json."
     return Table(
-        heads=("label", "average precision", *heads[:3], "threshold", "pictures")
+        heads=("label", "average precision", *three, "threshold", "pictures")
         if several
-        else ("class", *heads),
+        else ("class", *three, "pictures"),
         rows=tuple(_class_row(score, several=several) for score in kept),
         sorted_by=1 if several else 3,
-        left_out=f"The {len(kept)} weakest of {len(ordered):,}; {left:,} more stand in evaluate.json."
-        if left
-        else "",
+        left_out=left_out if left else "",
     )
 
 
@@ -156,43 +155,56 @@ def calibration_words(calibration: Calibration) -> tuple[str, ...]:
     """Return temperature and expected calibration error in words."""
     before = percent(calibration.ece_before, 2)
     if not calibration.fitted_on:
+        off = f"Stated probabilities are off by {before} on average (expected calibration error)."
+        return (off, "No temperature was fitted, because there is no validation split.")
+    off = (
+        f"Stated probabilities are off by {percent(calibration.ece_after, 2)} on average after "
+        f"scaling, and by {before} before it (expected calibration error)."
+    )
+    fitted = f"{calibration.temperature:.3f}"
+    split = split_name(calibration.fitted_on)
+    if abs(calibration.temperature - 1) < 0.01:
         return (
-            f"Stated probabilities are off by {before} on average (expected calibration error).",
-            "No temperature was fitted, because there is no validation split.",
+            off,
+            f"The temperature {fitted}, fitted on the {split} split, changes nearly nothing.",
         )
     kind = "sure" if calibration.temperature > 1 else "modest"
     return (
-        f"Stated probabilities are off by {percent(calibration.ece_after, 2)} on average after "
-        f"scaling, and by {before} before it (expected calibration error).",
-        f"The temperature {calibration.temperature:.3f} was fitted on the "
-        f"{split_name(calibration.fitted_on)} split: the network by itself was too {kind}."
-        if abs(calibration.temperature - 1) >= 0.01
-        else f"The temperature {calibration.temperature:.3f}, fitted on the "
-        f"{split_name(calibration.fitted_on)} split, changes next to nothing.",
+        off,
+        (
+            f"The temperature {fitted} was fitted on the {split} split: by itself, the network was too "
+            f"{kind} there."
+        ),
     )
 
 
 def unknown_words(rule: UnknownRule) -> tuple[str, ...]:
     """Return the rule for "unknown" in words."""
     split = split_name(rule.fitted_on)
-    wanted = percent(rule.wanted_error)
+    wanted, error = percent(rule.wanted_error), percent(rule.error_among_answered)
     if rule.threshold > 1:
-        return (
+        never = (
             f"No threshold keeps the errors among the given answers at {wanted} or fewer on the "
-            f"{split} split, so every answer would be “unknown”.",
-            "Ask for a higher rate with --unknown-error, or train a better network.",
+            f"{split} split, so every answer would be “unknown”."
         )
+        return (never, "Ask for a higher rate with --unknown-error, or train a better network.")
     if rule.threshold <= 0:
-        return (
-            f"Every picture gets an answer: even so, {percent(rule.error_among_answered)} of the "
-            f"answers on the {split} split are wrong, no more than the {wanted} that were wanted.",
-        )
-    return (
-        f"Where the calibrated probability of the best class is below "
-        f"{percent(rule.threshold)}, the answer is “unknown”.",
+        always = "Every picture gets an answer"
+        if not rule.fitted_on:
+            return (f"{always}: no threshold was fitted, because there is no validation split.",)
+        least = f"even so, {error} of the answers on the {split} split are wrong"
+        return (f"{always}: {least}, no more than the {wanted} that were wanted.",)
+    least = percent(rule.threshold)
+    shares = (
         f"On the {split} split, {percent(rule.answered_share)} of the pictures get an answer, and "
-        f"{percent(rule.error_among_answered)} of these answers are wrong "
-        f"(wanted: at most {wanted}).",
+        f"{error} of these answers are wrong (wanted: at most {wanted})."
+    )
+    return (
+        (
+            f"Where the calibrated probability of the best class is below {least}, the answer is "
+            "“unknown”."
+        ),
+        shares,
     )
 
 

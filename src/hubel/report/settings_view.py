@@ -15,6 +15,7 @@ CHOOSERS: Final = {
     "user": "Set by you",
     "recipe": "Set by the recipe",
     "hubel": "Chosen by hubel",
+    "default": "Left at the default",
 }
 
 
@@ -28,10 +29,19 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Settings that one side chose; those that nobody thought about are folded away."""
+
+    title: str
+    rows: tuple[Setting, ...]
+    folded: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SettingsView:
     """Settings by who chose them, and the options file as text."""
 
-    groups: tuple[tuple[str, tuple[Setting, ...]], ...]
+    groups: tuple[Group, ...]
     options: str
     note: str
 
@@ -55,12 +65,15 @@ def settings_view(run: Run, plan: Plan) -> SettingsView:
         groups.setdefault(choice.chosen_by, []).append(entry)
     known = {choice.name for choice in plan.choices}
     groups["user"] += [
-        Setting(name=name, value=setting(value), reason="from options.toml")
+        Setting(name=name, value=setting(value), reason="set by you, in options.toml")
         for name, value in options.items()
         if name not in known
     ]
     return SettingsView(
-        groups=tuple((CHOOSERS.get(who, who), tuple(rows)) for who, rows in groups.items()),
+        groups=tuple(
+            Group(title=CHOOSERS.get(who, who), rows=tuple(rows), folded=who == "default")
+            for who, rows in groups.items()
+        ),
         options=text,
         note=note,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -28,7 +29,8 @@ def reliability_diagram(
     """Return accuracy over confidence, bin by bin, before (hollow) and after (full) scaling.
 
     A dot lies on the diagonal where the probability can be believed; its distance is the error.
-    Empty bins are left out. Bars below count the pictures of each bin after scaling.
+    Larger dots stand for more pictures; empty bins are left out. Bars below count the pictures of
+    each bin after scaling.
     """
     x = Scale(low=0, high=1, start=LEFT, end=RIGHT)
     y = Scale(low=0, high=1, start=BOTTOM, end=TOP)
@@ -63,13 +65,14 @@ def _dots(role: str, name: str, bins: Sequence[ReliabilityBin], x: Scale, y: Sca
     """Return the dots of one state, joined by a line."""
     filled = [b for b in bins if b.count]
     places = [(x(b.confidence), y(b.accuracy)) for b in filled]
+    most = max((b.count for b in filled), default=1)
     parts = [tag("path", d=path(places))] if len(places) > 1 else []
     for b, (at, height) in zip(filled, places, strict=True):
         tip = (
             f"{name}\nsays {percent(b.confidence)}, right {percent(b.accuracy)}"
             f"\n{count(b.count, 'picture')}"
         )
-        dot = tag("circle", cx=at, cy=height, r=4.5)
+        dot = tag("circle", cx=at, cy=height, r=2.5 + 3.5 * math.sqrt(b.count / most))
         # The ring that catches the pointer is larger than the dot that is seen.
         parts.append(hit(tag("circle", class_="ring", cx=at, cy=height, r=11), tip, dot))
     return group(parts, f"dots {role}")

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from hubel.report.charts.scale import Scale, finite
 from hubel.report.charts.svg import chart, group, hit, shorten, tag, text_width, x_axis
-from hubel.report.words import interval, percent
+from hubel.report.words import count, interval, percent
 from hubel.results import Metric
 
 WIDE: Final = 980.0
@@ -28,7 +28,7 @@ def strip(
     noun: str,
     width: float = WIDE,
 ) -> Markup:
-    """Return a score in [0, 1] on a line with its 95% interval, and one thin bar a class at its own.
+    """Return a score in [0, 1] on a line with its 95% interval, and a thin bar a class at its own.
 
     The line begins at the ten per cent below the lowest of them. The weakest class is named;
     classes at one place share a bar, with their number above it. `NARROW` is for telephones.
@@ -113,7 +113,10 @@ def _weakest(known: Sequence[tuple[str, float]], x: Scale, noun: str) -> list[Ma
     if len(known) < 2:
         return []
     name, value = min(known, key=lambda part: part[1])
+    weakest = sum(other == value for _, other in known)
     text = f"weakest {noun}: {shorten(name, 260)}, {percent(value)}"
+    if weakest > 1:
+        text = f"weakest: {count(weakest, noun)}, {percent(value)}"
     wide = text_width(text) / 2
     middle = min(max(x(value), wide + LEFT), x.end + 18 - wide)
     return [
