@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from hubel.report.charts import NARROW, strip
+from hubel.report.charts import strips
 from hubel.report.log import Log
 from hubel.report.scores_view import split_name
 from hubel.report.training_view import SCORES, best_row, planned_epochs, score_name, stopped_early
@@ -24,8 +24,7 @@ class Headline:
 
     verdict: str
     paragraphs: tuple[str, ...]
-    strips: tuple[Markup, ...]
-    """For wide pages and for telephones; the style sheet shows one."""
+    strip: Markup | None
     strip_caption: str
     facts: tuple[Fact, ...]
     gaps: tuple[Gap, ...]
@@ -65,11 +64,11 @@ def headline(known: Known) -> Headline:
     metric = known.metrics.get(main)
     if metric is None or not math.isfinite(metric.value):
         metric = None
-    charts, caption = _strips(known, metric)
+    chart, caption = _strip(known, metric)
     return Headline(
         verdict=_verdict(known, metric),
         paragraphs=tuple(filter(None, (_interval(known, metric), _trained(known)))),
-        strips=charts,
+        strip=chart,
         strip_caption=caption,
         facts=_facts(known, main),
         gaps=tuple(_gaps(known)),
@@ -99,8 +98,8 @@ def _verdict(known: Known, metric: Metric | None) -> str:
         r2 = known.metrics.get("r2")
         tail = f", R² {number(r2.value)}" if r2 and math.isfinite(r2.value) else ""
         return f"Off by {number(metric.value)} on average on {pictures}{tail}."
-    seen = known.evaluation.seen_in_training if known.evaluation else 0
-    unseen = " it had never seen" if known.split == "test" and not seen else ""
+    new = known.split == "test" and not (known.evaluation and known.evaluation.seen_in_training)
+    unseen = " it had never seen" if new else ""
     return f"Right on {percent(metric.value)} of {pictures}{unseen}."
 
 
@@ -112,7 +111,7 @@ def _progress(known: Known) -> str:
             return "The training has not finished its first pass."
         wanted = planned_epochs(known.plan)
         of = f" of {wanted:,}" if wanted else ""
-        return f"The training stopped after {rows[-1].epoch:,}{of} passes."
+        return f"Not finished: {rows[-1].epoch:,}{of} passes are done."
     return "Trained, not yet measured."
 
 
@@ -138,11 +137,12 @@ def _interval(known: Known, metric: Metric | None) -> str:
 
 def _trained(known: Known) -> str:
     """Return what was trained on what, for how long."""
+    network = f"The network {known.model}" if known.model else "The network"
     if known.training is None and known.card is None:
-        what = f"{_named(known.model)} was being trained"
+        what = f"{network} was being trained"
     else:
         params = known.training.params if known.training else known.card.params if known.card else 0
-        what = f"{_named(known.model)} ({count(params, 'parameter')}) was trained"
+        what = f"{network} ({count(params, 'parameter')}) was trained"
     if known.inspection is not None:
         amount = known.inspection.splits.get("train", 0)
         of = f" in {count(len(known.inspection.classes), 'class')}"
@@ -158,15 +158,10 @@ def _trained(known: Known) -> str:
     return what + "."
 
 
-def _named(model: str) -> str:
-    """Return the network as the subject of a sentence."""
-    return f"The network {model}" if model else "The network"
-
-
-def _strips(known: Known, metric: Metric | None) -> tuple[tuple[Markup, ...], str]:
+def _strip(known: Known, metric: Metric | None) -> tuple[Markup | None, str]:
     """Return the strip of the classes, wide and narrow, with its caption; nothing for numbers."""
     if metric is None or known.task not in {"classification", "multilabel"}:
-        return (), ""
+        return None, ""
     scores = known.evaluation.per_class if known.evaluation else ()
     several = known.task == "multilabel"
     if several:
@@ -179,9 +174,7 @@ def _strips(known: Known, metric: Metric | None) -> tuple[tuple[Markup, ...], st
     caption = f"The diamond is {whole}, with its 95% interval."
     if parts:
         caption = f"Each bar is a {noun}, at {at}; {caption[0].lower()}{caption[1:]}"
-    title = f"{title}, whole and by {noun}"
-    wide = strip(metric, parts, title=title, noun=noun)
-    return (wide, strip(metric, parts, title=title, noun=noun, width=NARROW)), caption
+    return strips(metric, parts, title=f"{title}, whole and by {noun}", noun=noun), caption
 
 
 def _facts(known: Known, main: str) -> tuple[Fact, ...]:
@@ -212,13 +205,12 @@ def _gaps(known: Known) -> list[Gap]:
         evaluate = command("hubel", "evaluate", run)
         what = "The network was not evaluated: tables and mistakes are missing. Make them with:"
         gaps.append(Gap(what=what, command=evaluate))
-    if known.evaluation is not None and known.evaluation.seen_in_training:
-        seen = known.evaluation.seen_in_training
-        what = f"The network was trained on {seen:,} of the {known.evaluation.pictures:,} pictures."
+    if known.evaluation is not None and known.evaluation.split in {"train", "all"}:
         evaluate = command("hubel", "evaluate", run, "--split", "test")
-        honest = known.split in {"train", "all"}
-        what += " For a number that means something:" if honest else " Read the score with doubt."
-        gaps.append(Gap(what=what, command=evaluate if honest else ""))
+        what = "The network was trained on pictures measured here. For an honest number:"
+        gaps.append(Gap(what=what, command=evaluate, grave=True))
+    elif known.evaluation is not None and known.evaluation.seen_in_training:
+        gaps.append(Gap(what=_seen(known.evaluation), grave=True))
     if known.evaluation is not None and known.evaluation.undecodable:
         amount = count(len(known.evaluation.undecodable), "picture")
         gaps.append(Gap(what=f"{amount} could not be decoded and count nowhere in these numbers."))
@@ -230,3 +222,15 @@ def _gaps(known: Known) -> list[Gap]:
             )
             gaps.append(Gap(what=what))
     return gaps
+
+
+def _seen(evaluation: Evaluation) -> str:
+    """Return the warning about pictures that the network was trained on."""
+    seen, total = evaluation.seen_in_training, evaluation.pictures
+    share = f" ({percent(seen / total)})" if total else ""
+    verb = "shows" if seen == 1 else "show"
+    return (
+        f"{seen:,} of the {count(total, 'picture')} measured here{share} {verb}, pixel for pixel, "
+        "what the network was trained on. The numbers on this page are better than they would be "
+        "on new pictures."
+    )

@@ -8,7 +8,7 @@ from typing import Final
 
 from hubel.report.charts import chosen, confusion_matrix, reliability_diagram, scatter
 from hubel.report.view import Cell, Figure, Gap, Table, picture, sort_key
-from hubel.report.words import count, number, percent
+from hubel.report.words import chance, count, number, percent
 from hubel.results import Calibration, ClassScore, Evaluation, Mistake, UnknownRule
 
 MOST_ROWS: Final = 200
@@ -115,39 +115,62 @@ def mistakes(evaluation: Evaluation) -> tuple[Shown, ...]:
     return tuple(_shown(mistake, evaluation) for mistake in evaluation.worst[:MOST_MISTAKES])
 
 
+def mistakes_title(evaluation: Evaluation) -> str:
+    """Return the heading: there are mistakes only where an answer is wrong."""
+    if evaluation.task == "regression":
+        return "The largest errors"
+    right = all(it.right for it in mistakes(evaluation))
+    return "The hardest pictures" if right else "The worst mistakes"
+
+
 def mistakes_words(evaluation: Evaluation) -> str:
     """Return what the worst mistakes are, and how many of them are mistakes at all."""
     shown = mistakes(evaluation)
-    text = f"The {count(len(shown), 'picture')} with the highest loss"
+    what = f"{count(len(shown), 'picture')} with the highest loss"
     right = sum(it.right for it in shown)
     if right == len(shown):
-        return f"{text} are right all the same, but unsure: nothing worse was measured."
+        return f"The {what}. The answers are right, but less sure than on all other pictures."
+    text = f"The {what}"
     if right:
-        text += f": {len(shown) - right} wrong, {right} right but unsure"
+        text += f": {len(shown) - right:,} wrong, {right:,} right but less sure than the rest"
     return f"{text}. Look here first for wrong labels and for what the network cannot see."
 
 
 def _shown(mistake: Mistake, evaluation: Evaluation) -> Shown:
-    """Return one mistake as it is shown."""
+    """Return one mistake as it is shown; several labels have no probability in common."""
+    several = evaluation.task == "multilabel"
+    truth, answer = (
+        (name.replace(";", ", ") or "no label") if several else name
+        for name in (mistake.truth, mistake.answer)
+    )
     return Shown(
         image=picture(mistake.thumbnail),
-        truth=mistake.truth,
-        answer=mistake.answer,
-        probability=percent(mistake.probability),
+        truth=truth,
+        answer=answer,
+        probability=chance(mistake.probability) if evaluation.task == "classification" else "",
         loss=number(mistake.loss),
         path=mistake.path or mistake.key,
         right=evaluation.task != "regression" and mistake.truth == mistake.answer,
     )
 
 
-def calibration_figure(calibration: Calibration) -> Figure:
+def calibration_figure(evaluation: Evaluation, calibration: Calibration) -> Figure:
     """Return the reliability diagram with what it says."""
-    scaled = bool(calibration.fitted_on)
+    labels = evaluation.task == "multilabel"
+    believed = "On the dashed line, a probability can be taken at its word."
     return Figure(
         title="Reliability",
-        caption="On the dashed line, a probability can be taken at its word. Below it, the network "
-        "is too sure of itself; above it, too modest. Bars count the pictures.",
-        chart=reliability_diagram(calibration.bins_before, calibration.bins_after, scaled=scaled),
+        caption=f"{believed} Above it, labels are present more often than the network says; below "
+        "it, less often. Bars count the labels of all pictures."
+        if labels
+        else f"{believed} Below it, the network is too sure of itself; above it, too modest. Bars "
+        "count the pictures.",
+        chart=reliability_diagram(
+            calibration.bins_before,
+            calibration.bins_after,
+            scaled=bool(calibration.fitted_on),
+            labels=labels,
+        ),
     )
 
 
@@ -169,20 +192,16 @@ def calibration_words(calibration: Calibration) -> tuple[str, ...]:
             f"The temperature {fitted}, fitted on the {split} split, changes nearly nothing.",
         )
     kind = "sure" if calibration.temperature > 1 else "modest"
-    return (
-        off,
-        (
-            f"The temperature {fitted} was fitted on the {split} split: by itself, the network was too "
-            f"{kind} there."
-        ),
-    )
+    by_itself = f"the network by itself was too {kind}"
+    return (off, f"The temperature {fitted} was fitted on the {split} split: {by_itself}.")
 
 
 def unknown_words(rule: UnknownRule) -> tuple[str, ...]:
     """Return the rule for "unknown" in words."""
     split = split_name(rule.fitted_on)
-    wanted, error = percent(rule.wanted_error), percent(rule.error_among_answered)
-    if rule.threshold > 1:
+    wanted = f"{number(rule.wanted_error * 100)}%"
+    error = percent(rule.error_among_answered)
+    if not rule.threshold <= 1:
         never = (
             f"No threshold keeps the errors among the given answers at {wanted} or fewer on the "
             f"{split} split, so every answer would be “unknown”."

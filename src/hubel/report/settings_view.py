@@ -73,6 +73,7 @@ def settings_view(run: Run, plan: Plan) -> SettingsView:
         groups=tuple(
             Group(title=CHOOSERS.get(who, who), rows=tuple(rows), folded=who == "default")
             for who, rows in groups.items()
+            if rows or who == "user"
         ),
         options=text,
         note=note,

@@ -29,6 +29,8 @@ class Gap:
 
     what: str
     command: str = ""
+    grave: bool = False
+    """Whether the numbers of the page cannot be taken at their word because of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,10 +14,17 @@ from hubel.report.words import count, interval, percent
 from hubel.results import Metric
 
 WIDE: Final = 980.0
-NARROW: Final = 430.0
-HEIGHT: Final = 128.0
+NARROW: Final = 460.0
+HEIGHT: Final = 146.0
 LEFT: Final = 16.0
-LINE: Final = 82.0
+LINE: Final = 94.0
+
+
+def strips(whole: Metric, parts: Sequence[tuple[str, float]], *, title: str, noun: str) -> Markup:
+    """Return the strip twice, for wide and for narrow windows; the style sheet shows one."""
+    return Markup("").join(
+        strip(whole, parts, title=title, noun=noun, width=width) for width in (WIDE, NARROW)
+    )
 
 
 def strip(
@@ -36,15 +43,15 @@ def strip(
     known = [(name, value) for name, value in parts if math.isfinite(value)]
     lowest = min(finite([whole.low, whole.value, *(value for _, value in known)]), default=0.0)
     low = max(0.0, min(0.9, math.floor(lowest * 10 - 0.2) / 10))
-    x = Scale(low=low, high=1.0, start=LEFT, end=width - 22)
+    x = Scale(low=low, high=1.0, start=LEFT, end=width - 24)
     places = _together(known, x)
     return chart(
         width,
         HEIGHT,
-        group(x_axis(x, LINE, percent=True, wanted=5)),
+        group(x_axis(x, LINE, percent=True, wanted=5 if width == WIDE else 3)),
         group(_bars(places), "bars"),
         *_whole(whole, x),
-        *_weakest(known, x, noun),
+        *_weakest(known, x, noun, width - 240),
         group(_stops(places), "stops"),
         title=title,
         kind=f"strip {'wide' if width == WIDE else 'narrow'}",
@@ -94,7 +101,7 @@ def _whole(whole: Metric, x: Scale) -> list[Markup]:
     if not math.isfinite(whole.value):
         return []
     parts: list[Markup] = []
-    at, y = x(whole.value), LINE - 38
+    at, y = x(whole.value), LINE - 48
     if math.isfinite(whole.low) and math.isfinite(whole.high):
         low, high = x(max(whole.low, x.low)), x(min(whole.high, 1.0))
         parts.append(tag("rect", class_="interval", x=low, y=y - 4, width=high - low, height=8))
@@ -108,13 +115,13 @@ def _whole(whole: Metric, x: Scale) -> list[Markup]:
     return parts
 
 
-def _weakest(known: Sequence[tuple[str, float]], x: Scale, noun: str) -> list[Markup]:
-    """Return the name of the class with the lowest score, below its bar."""
-    if len(known) < 2:
+def _weakest(known: Sequence[tuple[str, float]], x: Scale, noun: str, room: float) -> list[Markup]:
+    """Return the name of the class with the lowest score, below its bar; none where all tie."""
+    name, value = min(known, key=lambda part: part[1], default=("", 0.0))
+    if not known or percent(value) == percent(max(part[1] for part in known)):
         return []
-    name, value = min(known, key=lambda part: part[1])
     weakest = sum(other == value for _, other in known)
-    text = f"weakest {noun}: {shorten(name, 260)}, {percent(value)}"
+    text = f"weakest {noun}: {shorten(name, room)}, {percent(value)}"
     if weakest > 1:
         text = f"weakest: {count(weakest, noun)}, {percent(value)}"
     wide = text_width(text) / 2
