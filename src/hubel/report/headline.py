@@ -166,8 +166,8 @@ def _strip(known: Known, metric: Metric | None) -> tuple[Markup | None, str]:
         return (
             strips(metric, parts, title="Average precision, whole and by label", noun="label"),
             (
-                "Each bar is a label, at its average precision; the diamond is the mean, with its 95% "
-                "interval."
+                "Each bar is a label, at its average precision; the diamond is the mean, with its "
+                "95% interval."
             ),
         )
     parts = [(s.name, s.recall) for s in scores if s.support]

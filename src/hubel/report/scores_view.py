@@ -204,17 +204,15 @@ def unknown_words(rule: UnknownRule) -> tuple[str, ...]:
     if not rule.threshold <= 1:
         return (
             (
-                f"No threshold keeps the errors among the given answers at {wanted} or fewer on the "
-                f"{split} split, so every answer would be “unknown”."
+                f"No threshold keeps the errors among the given answers at {wanted} or fewer on "
+                f"the {split} split, so nothing is answered: every picture is “unknown”."
             ),
             "Ask for a higher rate with --unknown-error, or train a better network.",
         )
     if rule.threshold <= 0:
         return (
-            (
-                f"Every picture gets an answer: even so, {percent(rule.error_among_answered)} of the "
-                f"answers on the {split} split are wrong, no more than the {wanted} that were wanted."
-            ),
+            f"Every picture gets an answer: even so, {percent(rule.error_among_answered)} of "
+            f"the answers on the {split} split are wrong, and {wanted} were allowed.",
         )
     return (
         (
@@ -222,8 +220,8 @@ def unknown_words(rule: UnknownRule) -> tuple[str, ...]:
             f"{percent(rule.threshold)}, the answer is “unknown”."
         ),
         (
-            f"On the {split} split, {percent(rule.answered_share)} of the pictures get an answer, and "
-            f"{percent(rule.error_among_answered)} of these answers are wrong "
+            f"On the {split} split, {percent(rule.answered_share)} of the pictures get an answer, "
+            f"and {percent(rule.error_among_answered)} of these answers are wrong "
             f"(wanted: at most {wanted})."
         ),
     )
