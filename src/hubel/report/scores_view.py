@@ -204,7 +204,7 @@ def unknown_words(rule: UnknownRule) -> tuple[str, ...]:
     if not rule.threshold <= 1:
         never = (
             f"No threshold keeps the errors among the given answers at {wanted} or fewer on the "
-            f"{split} split, so every answer would be “unknown”."
+            f"{split} split, so nothing is answered: every picture is “unknown”."
         )
         return (never, "Ask for a higher rate with --unknown-error, or train a better network.")
     if rule.threshold <= 0:
@@ -212,7 +212,7 @@ def unknown_words(rule: UnknownRule) -> tuple[str, ...]:
         if not rule.fitted_on:
             return (f"{always}: no threshold was fitted, because there is no validation split.",)
         least = f"even so, {error} of the answers on the {split} split are wrong"
-        return (f"{always}: {least}, no more than the {wanted} that were wanted.",)
+        return (f"{always}: {least}, and {wanted} were allowed.",)
     least = percent(rule.threshold)
     shares = (
         f"On the {split} split, {percent(rule.answered_share)} of the pictures get an answer, and "
