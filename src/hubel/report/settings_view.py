@@ -94,24 +94,29 @@ def _options(run: Run) -> tuple[str, Mapping[str, Any], str]:
         return text, {}, f"options.toml was damaged or edited: {error}."
 
 
-def provenance_view(
-    run: Run, provenance: Provenance | None, card: ModelCard | None, source: str
-) -> ProvenanceView:
-    """Return how to make the result again."""
+def _commands(run: Run, given: str, source: str, *, trained: bool) -> tuple[tuple[str, str], ...]:
+    """Return what each command is for, with the command."""
     again = command("hubel", "train", source or "SOURCE", "--config", run.options_file)
-    commands = [("The same settings on the same pictures", again)]
-    if card is not None:
+    commands = [("The command that was given", given)] if given else []
+    commands.append(("The same settings on the same pictures", again))
+    if trained:
         commands += [
             ("Measure it again", command("hubel", "evaluate", run.path)),
             ("Use it", command("hubel", "predict", run.path) + " PICTURES…"),
         ]
-    commands.append(("Write this page again", command("hubel", "report", run.path)))
+    return (*commands, ("Write this page again", command("hubel", "report", run.path)))
+
+
+def provenance_view(
+    run: Run, provenance: Provenance | None, card: ModelCard | None, source: str
+) -> ProvenanceView:
+    """Return how to make the result again."""
+    given = provenance.command if provenance else ""
+    commands = _commands(run, given, source, trained=card is not None)
     if provenance is None:
-        return ProvenanceView(commands=tuple(commands), facts=(), versions=(), digests=())
-    if provenance.command:
-        commands.insert(0, ("The command that was given", provenance.command))
+        return ProvenanceView(commands=commands, facts=(), versions=(), digests=())
     return ProvenanceView(
-        commands=tuple(commands),
+        commands=commands,
         facts=(
             Fact(name="Processor", value=provenance.processor),
             Fact(name="Platform", value=provenance.platform),

@@ -237,7 +237,7 @@ def _numbers(rows: tuple[EpochRow, ...], name: str) -> Table:
         )
         for row in kept
     )
-    left_out = f"Every {stride}th pass; all stand in log.csv." if stride > 1 else ""
+    left_out = f"One pass in {stride} and the last; all stand in log.csv." if stride > 1 else ""
     return Table(
         heads=(
             "pass",

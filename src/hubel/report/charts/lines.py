@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from hubel.report.charts.scale import Point, Scale, extent, finite, log_extent, thin
 from hubel.report.charts.svg import chart, figure, group, hit, path, tag, titles, x_axis, y_axis
+from hubel.report.words import NOTHING
 
 WIDTH: Final = 460.0
 HEIGHT: Final = 288.0
@@ -49,21 +50,12 @@ def line_chart(
     span a factor of 30. Lines of more than 400 points keep their extremes; the pointer finds at
     most 120 stops. With `zero` the scale begins at 0. `mark` is a position on x with its name.
     """
-    values = [y for line in series for _, y in line.points]
     xs = sorted({x for line in series for x, _ in line.points})
-    logarithmic = log_extent(values) if log else None
-    low, high = logarithmic or extent(values)
-    if zero and low > 0:
-        low = 0.0
-    if percent:
-        known = finite(values)
-        low = max(low, min([0.0, *known]))
-        high = min(high, max([1.0, *known]))
-    y = Scale(low=low, high=high, start=BOTTOM, end=TOP, log=logarithmic is not None)
     right = WIDTH - (LABEL_ROOM if len(series) > 1 else 14)
     ends = (xs[0], xs[-1]) if len(xs) > 1 else extent(xs)
     x = Scale(low=ends[0], high=ends[1], start=LEFT, end=right)
-    name = f"{y_title}, logarithmic" if logarithmic else y_title
+    y = _heights(series, percent=percent, log=log, zero=zero)
+    name = f"{y_title}, logarithmic" if y.log else y_title
     return chart(
         WIDTH,
         HEIGHT,
@@ -78,6 +70,19 @@ def line_chart(
         kind="lines",
         summary=_summary(series, show),
     )
+
+
+def _heights(series: Sequence[Series], *, percent: bool, log: bool, zero: bool) -> Scale:
+    """Return the vertical scale; shares stay inside 0 to 1 where they are shares."""
+    values = finite(y for line in series for _, y in line.points)
+    logarithmic = log_extent(values) if log else None
+    low, high = logarithmic or extent(values)
+    if zero and values and min(values) >= 0:
+        low = 0.0
+    if percent:
+        low = max(low, min([0.0, *values]))
+        high = min(high, max([1.0, *values]))
+    return Scale(low=low, high=high, start=BOTTOM, end=TOP, log=logarithmic is not None)
 
 
 def _line(line: Series, x: Scale, y: Scale) -> Markup:
@@ -152,8 +157,10 @@ def _stops(
     for stop in stops:
         at = x(stop)
         known = [(line, table[stop]) for line, table in tables if stop in table]
-        tip = "\n".join([f"pass {figure(stop)}", *(f"{a.name}: {show(v)}" for a, v in known)])
-        band = tag("rect", x=at - half, y=TOP, width=2 * half, height=BOTTOM - TOP)
+        told = (f"{a.name}: {show(v) if math.isfinite(v) else NOTHING}" for a, v in known)
+        tip = "\n".join([f"pass {figure(stop)}", *told])
+        start, end = max(x.start, at - half), min(x.end, at + half)
+        band = tag("rect", x=start, y=TOP, width=end - start, height=BOTTOM - TOP)
         marks = [tag("line", x1=at, x2=at, y1=TOP, y2=BOTTOM)]
         marks += [
             tag("circle", class_=line.role, cx=at, cy=y(value), r=3.5)
