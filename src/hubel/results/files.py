@@ -37,9 +37,9 @@ def atomic(path: Path) -> Generator[Path]:
             "Free some space or choose another folder with --out."
         ) from error
     finally:
-        # Where the folder itself is no folder, the error above is the one to tell.
+        # What kept the file from being written may keep it from being removed.
         with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+            temporary.unlink()
 
 
 def _sync_folder(folder: Path) -> None:
