@@ -26,7 +26,7 @@ from hubel.training.logs import CsvLog, TensorBoardLog
 from hubel.training.planning import Facts, choose_steps, draft_settings
 from hubel.training.settings import ChosenBy, Draft
 from hubel.workflows.assembling import Network, build_network, build_trainer, card_of
-from hubel.workflows.budgeting import steps_for_budget
+from hubel.workflows.budgeting import Recorder, steps_for_budget
 from hubel.workflows.checks import check_fresh, check_source
 from hubel.workflows.finishing import finish
 from hubel.workflows.folders import new_run_folder
@@ -101,7 +101,7 @@ def _train_new(
     watcher.planned(run, plan)
     for note in network.loaded.notes:
         watcher.said(note)
-    trainer.observers = (CsvLog(run), TensorBoardLog(run), watcher)
+    trainer.observers = (Recorder(run), CsvLog(run), TensorBoardLog(run), watcher)
     trainer.save_checkpoint()
     with graceful(trainer.ask_to_stop):
         ending = trainer.train()
@@ -176,10 +176,10 @@ def _choose_measured(
     if options.budget is None:
         choose_steps(draft, None, "")
         return
-    steps, reason = steps_for_budget(
+    steps, reason, training_s = steps_for_budget(
         options.budget, draft, network, dataset, preprocessing, run, began
     )
-    choose_steps(draft, steps, reason)
+    choose_steps(draft, steps, reason, training_s)
 
 
 def _remove_if_empty(folder: Path) -> None:
