@@ -152,8 +152,9 @@ def _kinds(kinds: Mapping[str, int]) -> str:
 
 def _sentences(inspection: Inspection) -> list[str]:
     """Return who made the splits, and how even the classes are."""
-    amounts = ", ".join(f"{count(n, 'picture')} {name}" for name, n in inspection.splits.items())
-    text = [SPLITS_BY[inspection.splits_made_by] + (f" {amounts}." if amounts else "")]
+    uses = {"train": "training", "val": "validation", "test": "the test"}
+    amounts = listing([f"{n:,} for {uses.get(s, s)}" for s, n in inspection.splits.items() if n])
+    text = [SPLITS_BY[inspection.splits_made_by] + (f" Pictures: {amounts}." if amounts else "")]
     totals = [row for row in inspection.classes if row.total]
     if inspection.task in {"classification", "multilabel"} and len(totals) > 1:
         most = max(totals, key=lambda row: row.total)
@@ -163,7 +164,8 @@ def _sentences(inspection: Inspection) -> list[str]:
             f"The largest, {most.name}, has {ratio:.1f} times the pictures of the smallest, "
             f"{least.name}."
             if ratio >= 1.5
-            else "All are about as frequent as each other."
+            else f"All {'labels' if inspection.task == 'multilabel' else 'classes'} are about "
+            "equally frequent."
         )
     return text
 

@@ -135,10 +135,10 @@ def _interval(known: Known, metric: Metric | None) -> str:
 def _trained(known: Known) -> str:
     """Return what was trained on what, for how long."""
     if known.training is None and known.card is None:
-        what = f"{known.model} was being trained"
+        what = f"The network {known.model} was being trained"
     else:
         params = known.training.params if known.training else known.card.params if known.card else 0
-        what = f"{known.model}, a network of {count(params, 'parameter')}, was trained"
+        what = f"The network {known.model} ({count(params, 'parameter')}) was trained"
     if known.inspection is not None:
         amount = known.inspection.splits.get("train", 0)
         of = f" in {count(len(known.inspection.classes), 'class')}"
@@ -212,7 +212,7 @@ def _gaps(known: Known) -> list[Gap]:
         wrong = [f for f in known.inspection.findings if f.severity == "error"]
         if wrong:
             what = (
-                f"The data hold {count(len(wrong), 'error')}: read the numbers with them in mind."
+                f"The data hold {count(len(wrong), 'error')}: read these numbers with that in mind."
             )
             gaps.append(Gap(what=what))
     return gaps

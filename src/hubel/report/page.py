@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from hubel.report.data_view import data_view
 from hubel.report.headline import Known, headline
@@ -15,6 +15,7 @@ from hubel.report.scores_view import (
     confusion_figure,
     confusions,
     mistakes,
+    mistakes_words,
     residual_figures,
     residual_gaps,
     unknown_words,
@@ -23,6 +24,9 @@ from hubel.report.settings_view import provenance_view, settings_view
 from hubel.report.training_view import training_view
 from hubel.report.view import Gap, command
 from hubel.results import Evaluation, ModelCard, Plan, Run
+
+WIDE_FROM: Final = 16
+"""Number of classes over which the confusion matrix takes the whole width."""
 
 
 def render_run(run: Run) -> str:
@@ -110,6 +114,8 @@ def _scores(run: Run, evaluation: Evaluation | None) -> dict[str, Any]:
         "confusion": confusion_figure(evaluation),
         "confusions": confusions(evaluation),
         "mistakes": mistakes(evaluation),
+        "mistakes_words": mistakes_words(evaluation),
+        "confusion_alone": len(evaluation.confusion) > WIDE_FROM,
         "mistakes_left_out": max(0, len(evaluation.worst) - len(mistakes(evaluation))),
         "calibration": calibration_figure(calibration) if calibration else None,
         "calibration_words": calibration_words(calibration) if calibration else (),

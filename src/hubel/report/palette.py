@@ -37,7 +37,7 @@ DARK: Final[Mapping[str, str]] = {
     "train": "#929ba6",
 }
 
-SHADES: Final = (0.07, 0.12, 0.18, 0.25, 0.33, 0.42, 0.51, 0.82, 0.91, 1.0)
+SHADES: Final = (0.14, 0.20, 0.26, 0.32, 0.38, 0.44, 0.50, 0.84, 0.92, 1.0)
 """Opacities of the heat map, faint to full; none lies where no text could be read upon it."""
 
 DARK_SHADES_FROM: Final = 7

@@ -116,6 +116,18 @@ def mistakes(evaluation: Evaluation) -> tuple[Shown, ...]:
     return tuple(_shown(mistake, evaluation) for mistake in evaluation.worst[:MOST_MISTAKES])
 
 
+def mistakes_words(evaluation: Evaluation) -> str:
+    """Return what the worst mistakes are, and how many of them are mistakes at all."""
+    shown = mistakes(evaluation)
+    text = f"The {count(len(shown), 'picture')} with the highest loss"
+    right = sum(it.right for it in shown)
+    if right == len(shown):
+        return f"{text} are right all the same, but unsure: nothing worse was measured."
+    if right:
+        text += f": {len(shown) - right} wrong, {right} right but unsure"
+    return f"{text}. Look here first for wrong labels and for what the network cannot see."
+
+
 def _shown(mistake: Mistake, evaluation: Evaluation) -> Shown:
     """Return one mistake as it is shown."""
     return Shown(

@@ -180,14 +180,22 @@ def _figures(rows: tuple[EpochRow, ...], name: str) -> list[Figure]:
             title="Learning rate",
             caption="At the end of each pass.",
             chart=line_chart(
-                rates, title="Learning rate by pass", y_title="learning rate", show=number
+                rates,
+                title="Learning rate by pass",
+                y_title="learning rate",
+                zero=True,
+                show=number,
             ),
         ),
         Figure(
             title="Speed",
             caption=waited if waiting else "",
             chart=line_chart(
-                speed, title="Pictures per second by pass", y_title="pictures/s", show=number
+                speed,
+                title="Pictures per second by pass",
+                y_title="pictures/s",
+                zero=True,
+                show=number,
             ),
         ),
     ]

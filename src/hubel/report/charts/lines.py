@@ -17,7 +17,7 @@ HEIGHT: Final = 280.0
 LEFT: Final = 52.0
 TOP: Final = 32.0
 BOTTOM: Final = HEIGHT - 44
-LABEL_ROOM: Final = 66.0
+LABEL_ROOM: Final = 78.0
 MOST_POINTS: Final = 400
 MOST_STOPS: Final = 120
 
@@ -39,6 +39,7 @@ def line_chart(
     x_title: str = "passes",
     percent: bool = False,
     log: bool = False,
+    zero: bool = False,
     mark: tuple[float, str] | None = None,
     show: Callable[[float], str] = figure,
 ) -> Markup:
@@ -46,12 +47,14 @@ def line_chart(
 
     Values that are not finite leave gaps. With `log` the scale is logarithmic where the values
     span a factor of 30. Lines of more than 400 points keep their extremes; the pointer finds at
-    most 120 stops. `mark` is a position on x with its name.
+    most 120 stops. With `zero` the scale begins at 0. `mark` is a position on x with its name.
     """
     values = [y for line in series for _, y in line.points]
     xs = sorted({x for line in series for x, _ in line.points})
     logarithmic = log_extent(values) if log else None
     low, high = logarithmic or extent(values)
+    if zero and low > 0:
+        low = 0.0
     if percent:
         low, high = max(low, 0.0), min(high, 1.0) if high > low else high
     y = Scale(low=low, high=high, start=BOTTOM, end=TOP, log=logarithmic is not None)

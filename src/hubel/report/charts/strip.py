@@ -15,7 +15,7 @@ from hubel.results import Metric
 
 WIDTH: Final = 980.0
 HEIGHT: Final = 128.0
-LEFT: Final = 8.0
+LEFT: Final = 16.0
 RIGHT: Final = WIDTH - 22
 LINE: Final = 82.0
 
@@ -23,33 +23,63 @@ LINE: Final = 82.0
 def strip(whole: Metric, parts: Sequence[tuple[str, float]], *, title: str, noun: str) -> Markup:
     """Return a score in [0, 1] on a line with its 95% interval, and one thin bar a class at its own.
 
-    The line begins at the ten per cent below the lowest of them. The weakest class is named.
+    The line begins at the ten per cent below the lowest of them. The weakest class is named;
+    classes at one place share a bar, with their number above it.
     """
     known = [(name, value) for name, value in parts if math.isfinite(value)]
     lowest = min(finite([whole.low, whole.value, *(value for _, value in known)]), default=0.0)
     low = max(0.0, min(0.9, math.floor(lowest * 10 - 0.2) / 10))
     x = Scale(low=low, high=1.0, start=LEFT, end=RIGHT)
-    bars = [
-        hit(
-            tag("rect", x=x(value) - 6, y=LINE - 28, width=12, height=32),
-            f"{name}: {percent(value)}",
-            tag("line", class_="halo", x1=x(value), x2=x(value), y1=LINE - 30, y2=LINE + 4),
-        )
-        for name, value in known
-    ]
-    ticks = [tag("line", x1=x(value), x2=x(value), y1=LINE - 20, y2=LINE - 2) for _, value in known]
+    places = _together(known, x)
     return chart(
         WIDTH,
         HEIGHT,
         group(x_axis(x, LINE, percent=True, wanted=5)),
-        group(ticks, "bars"),
+        group(_bars(places), "bars"),
         *_whole(whole, x),
         *_weakest(known, x, noun),
-        group(bars, "stops"),
+        group(_stops(places), "stops"),
         title=title,
         kind="strip",
         summary=f"{percent(whole.value)}, 95% interval {interval(whole, share=True)}",
     )
+
+
+def _together(
+    known: Sequence[tuple[str, float]], x: Scale
+) -> list[tuple[float, list[tuple[str, float]]]]:
+    """Return the classes by place on the line; those within two pixels of the first share one."""
+    places: list[tuple[float, list[tuple[str, float]]]] = []
+    for name, value in sorted(known, key=lambda part: part[1]):
+        if not places or x(value) - places[-1][0] > 2:
+            places.append((x(value), []))
+        places[-1][1].append((name, value))
+    return places
+
+
+def _bars(places: Sequence[tuple[float, Sequence[tuple[str, float]]]]) -> list[Markup]:
+    """Return a bar a place, with the number of its classes where there is room to say it."""
+    parts: list[Markup] = []
+    taken = -math.inf
+    for at, here in places:
+        parts.append(tag("line", x1=at, x2=at, y1=LINE - 20, y2=LINE - 2))
+        if len(here) > 1 and at - taken > 22:
+            label = f"×{len(here)}"
+            parts.append(tag("text", label, class_="many", x=at, y=LINE - 24, text_anchor="middle"))
+            taken = at
+    return parts
+
+
+def _stops(places: Sequence[tuple[float, Sequence[tuple[str, float]]]]) -> list[Markup]:
+    """Return what tells the names of the classes at each place, at most 12 of them."""
+    parts: list[Markup] = []
+    for at, here in places:
+        names = [f"{name}: {percent(value)}" for name, value in here[:12]]
+        rest = [f"and {len(here) - 12} more"] if len(here) > 12 else []
+        halo = tag("line", class_="halo", x1=at, x2=at, y1=LINE - 21, y2=LINE - 1)
+        shape = tag("rect", x=at - 5, y=LINE - 28, width=10, height=32)
+        parts.append(hit(shape, "\n".join([*names, *rest]), halo))
+    return parts
 
 
 def _whole(whole: Metric, x: Scale) -> list[Markup]:

@@ -82,7 +82,7 @@ def path(points: Sequence[tuple[float, float]]) -> str:
 
 def y_axis(scale: Scale, left: float, right: float, *, percent: bool = False) -> list[Markup]:
     """Return hairlines across the chart with their values at the left."""
-    ticks = scale.ticks(4)
+    ticks = scale.ticks(5)
     parts: list[Markup] = []
     for value in ticks:
         y = scale(value)
