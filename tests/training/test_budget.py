@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,5 +66,5 @@ def test_the_schedule_is_walked_once_without_a_jump(
     places = [timeline.place(step) for step in range(timeline.total + 1)]
     assert places[0] == 0
     assert places[-1] == pytest.approx(planned)
-    assert all(before < after for before, after in zip(places, places[1:], strict=False))
+    assert all(before < after for before, after in itertools.pairwise(places))
     assert all(0 <= timeline.scheduled(step) < planned for step in range(timeline.total))
