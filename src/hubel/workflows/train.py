@@ -19,7 +19,7 @@ from hubel.data.source import TRAIN, Source
 from hubel.errors import UsageError
 from hubel.options import TrainOptions
 from hubel.options.gathering import gather_options
-from hubel.results import Inspection, Run
+from hubel.results import Inspection, ModelCard, Plan, Run
 from hubel.results.files import write_bytes, write_json
 from hubel.training.hardware import choose_arithmetic
 from hubel.training.logs import CsvLog, TensorBoardLog
@@ -34,6 +34,7 @@ from hubel.workflows.interrupts import graceful
 from hubel.workflows.keeping import options_toml
 from hubel.workflows.resuming import resume
 from hubel.workflows.trainable import require_labels, require_trainable
+from hubel.workflows.transfer import like_run, run_of, take_weights
 from hubel.workflows.watching import Watcher
 
 
@@ -73,8 +74,10 @@ def _train_new(
     check_fresh(options)
     opened = open_source(source)
     require_labels(opened)
+    base = run_of(options.model)
+    asked, options = options, like_run(options, base) if base else options
     check_source(options, opened)
-    run = Run(new_run_folder(options.out, opened.name, options.model))
+    run = Run(new_run_folder(options.out, opened.name, asked.model))
     try:
         dataset = inspect_source(
             opened, seed=options.seed, threads=options.threads, progress=watcher.scanning
@@ -84,22 +87,20 @@ def _train_new(
         draft = draft_settings(options, _facts(options, opened, dataset))
         preprocessing = _measure(options, dataset, draft)
         values = {name: choice.value for name, choice in draft.choices.items()}
-        network = build_network(values, trust_code=True)
+        network = build_network(values, trust_code=base is None or options.trust_code)
+        notes = list(network.loaded.notes)
+        if base is not None:
+            notes.append(take_weights(network.module, base, trust_code=options.trust_code))
         _choose_measured(options, draft, network, dataset, preprocessing, run, began)
         settings, plan = draft.freeze()
         trainer = build_trainer(settings, network.module, dataset, preprocessing, run)
     except BaseException:
         _remove_if_empty(run.path)
         raise
-    write_bytes(run.options_file, options_toml(settings.source, options))
-    write_json(run.stage_file("data"), dataset.inspection)
-    write_manifest(run.manifest_file, dataset)
-    if network.loaded.code_text:
-        write_bytes(run.code_file, network.loaded.code_text.encode())
-    write_json(run.model_file, card_of(settings, network, dataset, preprocessing))
-    write_json(run.plan_file, plan)
+    write_bytes(run.options_file, options_toml(settings.source, asked))
+    _write_start(run, dataset, network, plan, card_of(settings, network, dataset, preprocessing))
     watcher.planned(run, plan)
-    for note in network.loaded.notes:
+    for note in notes:
         watcher.said(note)
     trainer.observers = (Recorder(run), CsvLog(run), TensorBoardLog(run), watcher)
     trainer.save_checkpoint()
@@ -107,6 +108,16 @@ def _train_new(
         ending = trainer.train()
     finish(run, trainer, ending, dataset, watcher)
     return run
+
+
+def _write_start(run: Run, dataset: Dataset, network: Network, plan: Plan, card: ModelCard) -> None:
+    """Write what is known before the first step; the plan last, since it makes the run a run."""
+    write_json(run.stage_file("data"), dataset.inspection)
+    write_manifest(run.manifest_file, dataset)
+    if network.loaded.code_text:
+        write_bytes(run.code_file, network.loaded.code_text.encode())
+    write_json(run.model_file, card)
+    write_json(run.plan_file, plan)
 
 
 def _facts(options: TrainOptions, source: Source, dataset: Dataset) -> Facts:
