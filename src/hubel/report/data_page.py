@@ -9,7 +9,7 @@ from typing import Final
 from hubel.report.data_view import data_view, tally
 from hubel.report.rendering import render
 from hubel.report.view import picture
-from hubel.report.words import count, number
+from hubel.report.words import count, duration, number
 from hubel.results import DuplicateGroup, Inspection
 
 MOST_GROUPS: Final = 60
@@ -53,12 +53,26 @@ def render_inspection(inspection: Inspection, thumbnails: Mapping[str, str]) -> 
         title=inspection.source,
         subject=inspection.source,
         verdict=verdict,
+        basis=_basis(inspection),
         data=data_view(inspection, thumbnails),
         groups=tuple(_group(group, thumbnails) for group in groups[:MOST_GROUPS]),
         groups_left_out=max(0, len(groups) - MOST_GROUPS),
         digest=inspection.digest,
-        seconds=inspection.seconds,
     )
+
+
+def _basis(inspection: Inspection) -> str:
+    """Return what was looked at, how much of it cannot be read, and how long it took."""
+    kinds = {
+        "classification": f" in {count(len(inspection.classes), 'class')}",
+        "multilabel": f" with {count(len(inspection.classes), 'label')}",
+        "regression": " with numbers to predict",
+    }
+    text = f"{inspection.source}: {count(inspection.pictures, 'picture')}"
+    text += kinds.get(inspection.task, ", without classes")
+    if inspection.undecodable:
+        text += f"; {len(inspection.undecodable):,} more cannot be decoded"
+    return f"{text}. Every picture was decoded and compared, in {duration(inspection.seconds)}."
 
 
 def _capital(text: str) -> str:

@@ -18,11 +18,16 @@ MOST_NAMES: Final = 12
 MOST_PICTURES: Final = 16
 MOST_FINDINGS: Final = 100
 MOST_UNDECODABLE: Final = 200
+STRATA: Final = {
+    "classification": "stratified by class",
+    "multilabel": "stratified by label",
+    "regression": "stratified by the size of the target",
+}
 SEVERITIES: Final = ("error", "warning", "note")
 SPLITS_BY: Final = {
     "user": "The splits came with the source.",
-    "hubel": "The splits were made by hubel, stratified by class, by seed.",
-    "both": "Some splits came with the source; hubel made the rest, stratified by class, by seed.",
+    "hubel": "The splits were made by hubel, {by}, by seed.",
+    "both": "Some splits came with the source; hubel made the rest, {by}, by seed.",
     "none": "There are no splits.",
 }
 
@@ -154,15 +159,16 @@ def _sentences(inspection: Inspection) -> list[str]:
     """Return who made the splits, and how even the classes are."""
     uses = {"train": "training", "val": "validation", "test": "the test"}
     amounts = listing([f"{n:,} for {uses.get(s, s)}" for s, n in inspection.splits.items() if n])
-    text = [SPLITS_BY[inspection.splits_made_by] + (f" Pictures: {amounts}." if amounts else "")]
+    made = SPLITS_BY[inspection.splits_made_by].format(by=STRATA.get(inspection.task, "at random"))
+    text = [made + (f" Pictures: {amounts}." if amounts else "")]
     totals = [row for row in inspection.classes if row.total]
     if inspection.task in {"classification", "multilabel"} and len(totals) > 1:
         most = max(totals, key=lambda row: row.total)
         least = min(totals, key=lambda row: row.total)
         ratio = most.total / least.total
         text.append(
-            f"The largest, {most.name}, has {ratio:.1f} times the pictures of the smallest, "
-            f"{least.name}."
+            f"The largest, {most.name}, has {number(ratio, 2 if ratio < 10 else 3)} times the "
+            f"pictures of the smallest, {least.name}."
             if ratio >= 1.5
             else f"All {'labels' if inspection.task == 'multilabel' else 'classes'} are about "
             "equally frequent."

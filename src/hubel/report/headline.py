@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from hubel.report.charts import strip
+from hubel.report.charts import strips
 from hubel.report.log import Log
 from hubel.report.scores_view import split_name
 from hubel.report.training_view import SCORES, best_row, planned_epochs, score_name, stopped_early
@@ -96,7 +96,8 @@ def _verdict(known: Known, metric: Metric | None) -> str:
         r2 = known.metrics.get("r2")
         tail = f", R² {number(r2.value)}" if r2 and math.isfinite(r2.value) else ""
         return f"Off by {number(metric.value)} on average on {pictures}{tail}."
-    unseen = " it had never seen" if known.split == "test" else ""
+    new = known.split == "test" and not (known.evaluation and known.evaluation.seen_in_training)
+    unseen = " it had never seen" if new else ""
     return f"Right on {percent(metric.value)} of {pictures}{unseen}."
 
 
@@ -108,7 +109,7 @@ def _progress(known: Known) -> str:
             return "The training has not finished its first pass."
         wanted = planned_epochs(known.plan)
         of = f" of {wanted:,}" if wanted else ""
-        return f"The training stopped after {rows[-1].epoch:,}{of} passes."
+        return f"Not finished: {rows[-1].epoch:,}{of} passes are done."
     return "Trained, not yet measured."
 
 
@@ -134,11 +135,12 @@ def _interval(known: Known, metric: Metric | None) -> str:
 
 def _trained(known: Known) -> str:
     """Return what was trained on what, for how long."""
+    network = f"The network {known.model}" if known.model else "The network"
     if known.training is None and known.card is None:
-        what = f"The network {known.model} was being trained"
+        what = f"{network} was being trained"
     else:
         params = known.training.params if known.training else known.card.params if known.card else 0
-        what = f"The network {known.model} ({count(params, 'parameter')}) was trained"
+        what = f"{network} ({count(params, 'parameter')}) was trained"
     if known.inspection is not None:
         amount = known.inspection.splits.get("train", 0)
         of = f" in {count(len(known.inspection.classes), 'class')}"
@@ -162,13 +164,15 @@ def _strip(known: Known, metric: Metric | None) -> tuple[Markup | None, str]:
     if known.task == "multilabel":
         parts = [(s.name, s.average_precision) for s in scores]
         return (
-            strip(metric, parts, title="Average precision, whole and by label", noun="label"),
-            "Each bar is a label, at its average precision; the diamond is the mean, with its 95% "
-            "interval.",
+            strips(metric, parts, title="Average precision, whole and by label", noun="label"),
+            (
+                "Each bar is a label, at its average precision; the diamond is the mean, with its "
+                "95% interval."
+            ),
         )
     parts = [(s.name, s.recall) for s in scores if s.support]
     return (
-        strip(metric, parts, title="Accuracy, whole and by class", noun="class"),
+        strips(metric, parts, title="Accuracy, whole and by class", noun="class"),
         "Each bar is a class, at the share of its pictures that is recognised; the diamond is the "
         "accuracy on all, with its 95% interval."
         if parts
@@ -205,6 +209,8 @@ def _gaps(known: Known) -> list[Gap]:
         evaluate = command("hubel", "evaluate", run, "--split", "test")
         what = "The network was trained on pictures measured here. For an honest number:"
         gaps.append(Gap(what=what, command=evaluate))
+    if known.evaluation is not None and known.evaluation.seen_in_training:
+        gaps.append(Gap(what=_seen(known.evaluation), grave=True))
     if known.evaluation is not None and known.evaluation.undecodable:
         amount = count(len(known.evaluation.undecodable), "picture")
         gaps.append(Gap(what=f"{amount} could not be decoded and count nowhere in these numbers."))
@@ -216,3 +222,15 @@ def _gaps(known: Known) -> list[Gap]:
             )
             gaps.append(Gap(what=what))
     return gaps
+
+
+def _seen(evaluation: Evaluation) -> str:
+    """Return the warning about pictures that the network was trained on."""
+    seen, total = evaluation.seen_in_training, evaluation.pictures
+    share = f" ({percent(seen / total)})" if total else ""
+    verb = "shows" if seen == 1 else "show"
+    return (
+        f"{seen:,} of the {count(total, 'picture')} measured here{share} {verb}, pixel for pixel, "
+        "what the network was trained on. The numbers on this page are better than they would be "
+        "on new pictures."
+    )

@@ -15,6 +15,7 @@ from hubel.report.scores_view import (
     confusion_figure,
     confusions,
     mistakes,
+    mistakes_title,
     mistakes_words,
     residual_figures,
     residual_gaps,
@@ -44,7 +45,7 @@ def render_run(run: Run) -> str:
         title=run.path.resolve().name,
         subject=run.path.resolve().name,
         headline=headline(known),
-        training=training_view(run, known.plan, known.training, known.card, known.log, known.task),
+        training=training_view(known.plan, known.training, known.card, known.log, known.task),
         scores=_scores(run, evaluation),
         data=data_view(inspection, {}) if inspection is not None else None,
         data_gap=Gap(
@@ -93,7 +94,7 @@ def _model(plan: Plan, card: ModelCard | None, trained: str) -> str:
     try:
         return str(plan["model"])
     except KeyError:
-        return "The network"
+        return ""
 
 
 def _scores(run: Run, evaluation: Evaluation | None) -> dict[str, Any]:
@@ -114,10 +115,11 @@ def _scores(run: Run, evaluation: Evaluation | None) -> dict[str, Any]:
         "confusion": confusion_figure(evaluation),
         "confusions": confusions(evaluation),
         "mistakes": mistakes(evaluation),
+        "mistakes_title": mistakes_title(evaluation),
         "mistakes_words": mistakes_words(evaluation),
         "confusion_alone": len(evaluation.confusion) > WIDE_FROM,
         "mistakes_left_out": max(0, len(evaluation.worst) - len(mistakes(evaluation))),
-        "calibration": calibration_figure(calibration) if calibration else None,
+        "calibration": calibration_figure(evaluation, calibration) if calibration else None,
         "calibration_words": calibration_words(calibration) if calibration else (),
         "unknown_words": unknown_words(unknown) if unknown else (),
         "residuals": residual_figures(evaluation),

@@ -8,7 +8,7 @@ from typing import Final
 
 from hubel.report.charts import chosen, confusion_matrix, reliability_diagram, scatter
 from hubel.report.view import Cell, Figure, Gap, Table, picture, sort_key
-from hubel.report.words import count, number, percent
+from hubel.report.words import chance, count, number, percent
 from hubel.results import Calibration, ClassScore, Evaluation, Mistake, UnknownRule
 
 MOST_ROWS: Final = 200
@@ -55,7 +55,7 @@ def class_table(evaluation: Evaluation) -> Table | None:
         else ("class", *heads),
         rows=tuple(_class_row(score, several=several) for score in kept),
         sorted_by=1 if several else 3,
-        left_out=f"The {len(kept)} weakest of {len(ordered):,}; {left:,} more stand in evaluate.json."
+        left_out=f"The {len(kept)} weakest of {len(ordered):,}; the others stand in evaluate.json."
         if left
         else "",
     )
@@ -116,39 +116,62 @@ def mistakes(evaluation: Evaluation) -> tuple[Shown, ...]:
     return tuple(_shown(mistake, evaluation) for mistake in evaluation.worst[:MOST_MISTAKES])
 
 
+def mistakes_title(evaluation: Evaluation) -> str:
+    """Return the heading: there are mistakes only where an answer is wrong."""
+    if evaluation.task == "regression":
+        return "The largest errors"
+    right = all(it.right for it in mistakes(evaluation))
+    return "The hardest pictures" if right else "The worst mistakes"
+
+
 def mistakes_words(evaluation: Evaluation) -> str:
     """Return what the worst mistakes are, and how many of them are mistakes at all."""
     shown = mistakes(evaluation)
-    text = f"The {count(len(shown), 'picture')} with the highest loss"
+    what = f"{count(len(shown), 'picture')} with the highest loss"
     right = sum(it.right for it in shown)
     if right == len(shown):
-        return f"{text} are right all the same, but unsure: nothing worse was measured."
+        return f"The {what}. The answers are right, but less sure than on all other pictures."
+    text = f"The {what}"
     if right:
-        text += f": {len(shown) - right} wrong, {right} right but unsure"
+        text += f": {len(shown) - right:,} wrong, {right:,} right but less sure than the rest"
     return f"{text}. Look here first for wrong labels and for what the network cannot see."
 
 
 def _shown(mistake: Mistake, evaluation: Evaluation) -> Shown:
-    """Return one mistake as it is shown."""
+    """Return one mistake as it is shown; several labels have no probability in common."""
+    several = evaluation.task == "multilabel"
+    truth, answer = (
+        (name.replace(";", ", ") or "no label") if several else name
+        for name in (mistake.truth, mistake.answer)
+    )
     return Shown(
         image=picture(mistake.thumbnail),
-        truth=mistake.truth,
-        answer=mistake.answer,
-        probability=percent(mistake.probability),
+        truth=truth,
+        answer=answer,
+        probability=chance(mistake.probability) if evaluation.task == "classification" else "",
         loss=number(mistake.loss),
         path=mistake.path or mistake.key,
         right=evaluation.task != "regression" and mistake.truth == mistake.answer,
     )
 
 
-def calibration_figure(calibration: Calibration) -> Figure:
+def calibration_figure(evaluation: Evaluation, calibration: Calibration) -> Figure:
     """Return the reliability diagram with what it says."""
-    scaled = bool(calibration.fitted_on)
+    labels = evaluation.task == "multilabel"
+    believed = "On the dashed line, a probability can be taken at its word."
     return Figure(
         title="Reliability",
-        caption="On the dashed line, a probability can be taken at its word. Below it, the network "
-        "is too sure of itself; above it, too modest. Bars count the pictures.",
-        chart=reliability_diagram(calibration.bins_before, calibration.bins_after, scaled=scaled),
+        caption=f"{believed} Above it, labels are present more often than the network says; below "
+        "it, less often. Bars count the labels of all pictures."
+        if labels
+        else f"{believed} Below it, the network is too sure of itself; above it, too modest. Bars "
+        "count the pictures.",
+        chart=reliability_diagram(
+            calibration.bins_before,
+            calibration.bins_after,
+            scaled=bool(calibration.fitted_on),
+            labels=labels,
+        ),
     )
 
 
@@ -162,8 +185,10 @@ def calibration_words(calibration: Calibration) -> tuple[str, ...]:
         )
     kind = "sure" if calibration.temperature > 1 else "modest"
     return (
-        f"Stated probabilities are off by {percent(calibration.ece_after, 2)} on average after "
-        f"scaling, and by {before} before it (expected calibration error).",
+        (
+            f"Stated probabilities are off by {percent(calibration.ece_after, 2)} on average after "
+            f"scaling, and by {before} before it (expected calibration error)."
+        ),
         f"The temperature {calibration.temperature:.3f} was fitted on the "
         f"{split_name(calibration.fitted_on)} split: the network by itself was too {kind}."
         if abs(calibration.temperature - 1) >= 0.01
@@ -175,24 +200,30 @@ def calibration_words(calibration: Calibration) -> tuple[str, ...]:
 def unknown_words(rule: UnknownRule) -> tuple[str, ...]:
     """Return the rule for "unknown" in words."""
     split = split_name(rule.fitted_on)
-    wanted = percent(rule.wanted_error)
-    if rule.threshold > 1:
+    wanted = f"{number(rule.wanted_error * 100)}%"
+    if not rule.threshold <= 1:
         return (
-            f"No threshold keeps the errors among the given answers at {wanted} or fewer on the "
-            f"{split} split, so every answer would be “unknown”.",
+            (
+                f"No threshold keeps the errors among the given answers at {wanted} or fewer on "
+                f"the {split} split, so nothing is answered: every picture is “unknown”."
+            ),
             "Ask for a higher rate with --unknown-error, or train a better network.",
         )
     if rule.threshold <= 0:
         return (
-            f"Every picture gets an answer: even so, {percent(rule.error_among_answered)} of the "
-            f"answers on the {split} split are wrong, no more than the {wanted} that were wanted.",
+            f"Every picture gets an answer: even so, {percent(rule.error_among_answered)} of "
+            f"the answers on the {split} split are wrong, and {wanted} were allowed.",
         )
     return (
-        f"Where the calibrated probability of the best class is below "
-        f"{percent(rule.threshold)}, the answer is “unknown”.",
-        f"On the {split} split, {percent(rule.answered_share)} of the pictures get an answer, and "
-        f"{percent(rule.error_among_answered)} of these answers are wrong "
-        f"(wanted: at most {wanted}).",
+        (
+            f"Where the calibrated probability of the best class is below "
+            f"{percent(rule.threshold)}, the answer is “unknown”."
+        ),
+        (
+            f"On the {split} split, {percent(rule.answered_share)} of the pictures get an answer, "
+            f"and {percent(rule.error_among_answered)} of these answers are wrong "
+            f"(wanted: at most {wanted})."
+        ),
     )
 
 

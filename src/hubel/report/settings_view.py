@@ -15,6 +15,7 @@ CHOOSERS: Final = {
     "user": "Set by you",
     "recipe": "Set by the recipe",
     "hubel": "Chosen by hubel",
+    "default": "Left at the default",
 }
 
 
@@ -60,7 +61,11 @@ def settings_view(run: Run, plan: Plan) -> SettingsView:
         if name not in known
     ]
     return SettingsView(
-        groups=tuple((CHOOSERS.get(who, who), tuple(rows)) for who, rows in groups.items()),
+        groups=tuple(
+            (CHOOSERS.get(who, who), tuple(rows))
+            for who, rows in groups.items()
+            if rows or who == "user"
+        ),
         options=text,
         note=note,
     )

@@ -9,9 +9,9 @@ from typing import Final
 
 from hubel.report.charts import Series, line_chart
 from hubel.report.log import Log
-from hubel.report.view import Cell, Figure, Gap, Table, command, sort_key
+from hubel.report.view import Cell, Figure, Gap, Table, sort_key
 from hubel.report.words import count, duration, number, percent
-from hubel.results import EpochRow, ModelCard, Plan, Run, Training
+from hubel.results import EpochRow, ModelCard, Plan, Training
 
 SCORES: Final = {"accuracy": "accuracy", "map": "mean average precision", "r2": "R²"}
 KEPT: Final = {
@@ -63,14 +63,14 @@ def stopped_early(training: Training | None, log: Log) -> bool:
 
 
 def training_view(
-    run: Run, plan: Plan, training: Training | None, card: ModelCard | None, log: Log, task: str
+    plan: Plan, training: Training | None, card: ModelCard | None, log: Log, task: str
 ) -> TrainingView:
     """Return the section; it says what is missing and how to go on."""
     name = score_name(training, task)
     rows = log.rows
     return TrainingView(
         sentences=tuple(_sentences(training, card, rows, name)),
-        gaps=tuple(_gaps(run, plan, training, log)),
+        gaps=tuple(_gaps(plan, training, log)),
         figures=tuple(_figures(rows, name)) if rows else (),
         numbers=_numbers(rows, name) if rows else None,
     )
@@ -102,7 +102,7 @@ def _sentences(
     return text
 
 
-def _gaps(run: Run, plan: Plan, training: Training | None, log: Log) -> list[Gap]:
+def _gaps(plan: Plan, training: Training | None, log: Log) -> list[Gap]:
     """Return what is missing."""
     gaps: list[Gap] = []
     rows = log.rows
@@ -110,8 +110,7 @@ def _gaps(run: Run, plan: Plan, training: Training | None, log: Log) -> list[Gap
         wanted = planned_epochs(plan)
         done = f"{rows[-1].epoch:,}" if rows else "none"
         amount = f"{done} of {wanted:,} passes are done" if wanted else f"{done} are done"
-        resume = command("hubel", "train", "--resume", run.path)
-        gaps.append(Gap(what=f"The training did not come to its end: {amount}.", command=resume))
+        gaps.append(Gap(what=f"The training did not come to its end: {amount}."))
     if log.cut_off:
         gaps.append(Gap(what="The last line of log.csv was cut off and is left out."))
     if rows and not any(math.isfinite(row.val_score) for row in rows):
@@ -134,71 +133,90 @@ def _gaps(run: Run, plan: Plan, training: Training | None, log: Log) -> list[Gap
 def _series(
     rows: tuple[EpochRow, ...], train: Callable[[EpochRow], float], val: Callable[[EpochRow], float]
 ) -> list[Series]:
-    """Return the lines of training and, where there is any, of validation."""
-    lines = [Series(name="train", role="train", points=[(r.epoch, train(r)) for r in rows])]
-    if any(math.isfinite(val(row)) for row in rows):
-        points = [(float(row.epoch), val(row)) for row in rows]
-        lines.append(Series(name="validation", role="val", points=points))
-    return lines
+    """Return the lines of training and of validation, each where it has a value."""
+    lines = [
+        Series(name="train", role="train", points=[(float(r.epoch), train(r)) for r in rows]),
+        Series(name="validation", role="val", points=[(float(r.epoch), val(r)) for r in rows]),
+    ]
+    known = [line for line in lines if any(math.isfinite(y) for _, y in line.points)]
+    return known or lines[:1]
 
 
 def _figures(rows: tuple[EpochRow, ...], name: str) -> list[Figure]:
-    """Return the four plots."""
+    """Return the plots: score (where any was measured), loss, learning rate, speed."""
     best = best_row(rows)
     mark = (float(best.epoch), f"best, pass {best.epoch}") if best and len(rows) > 1 else None
-    score = SCORES[name]
-    speed = [Series(name="speed", role="plain", points=[(r.epoch, r.pictures_per_s) for r in rows])]
-    rates = [Series(name="rate", role="plain", points=[(r.epoch, r.lr) for r in rows])]
-    waiting = [row.waiting_share for row in rows if math.isfinite(row.waiting_share)]
-    waited = f"The network waited for pictures {percent(sum(waiting) / len(waiting))} of the time."
+    scores = _series(rows, lambda r: r.train_score, lambda r: r.val_score)
+    measured = any(math.isfinite(y) for line in scores for _, y in line.points)
     return [
-        Figure(
-            title=score[0].upper() + score[1:],
-            caption="Training values are measured on augmented pictures, while the weights change.",
-            chart=line_chart(
-                _series(rows, lambda r: r.train_score, lambda r: r.val_score),
-                title=f"{score} by pass",
-                y_title=score,
-                percent=name != "r2",
-                mark=mark,
-                show=_show_score(name),
-            ),
-        ),
-        Figure(
-            title="Loss",
-            caption="What training makes small.",
-            chart=line_chart(
-                _series(rows, lambda r: r.train_loss, lambda r: r.val_loss),
-                title="Loss by pass",
-                y_title="loss",
-                log=True,
-                mark=mark,
-                show=lambda v: number(v, 4),
-            ),
-        ),
-        Figure(
-            title="Learning rate",
-            caption="At the end of each pass.",
-            chart=line_chart(
-                rates,
-                title="Learning rate by pass",
-                y_title="learning rate",
-                zero=True,
-                show=number,
-            ),
-        ),
-        Figure(
-            title="Speed",
-            caption=waited if waiting else "",
-            chart=line_chart(
-                speed,
-                title="Pictures per second by pass",
-                y_title="pictures/s",
-                zero=True,
-                show=number,
-            ),
-        ),
+        *([_score_figure(scores, name, mark)] if measured else []),
+        _loss_figure(rows, name, mark),
+        _plain_figure("Learning rate", "At the end of each pass.", [r.lr for r in rows], rows),
+        _plain_figure("Pictures/s", _waited(rows), [r.pictures_per_s for r in rows], rows),
     ]
+
+
+def _score_figure(scores: list[Series], name: str, mark: tuple[float, str] | None) -> Figure:
+    """Return the plot of the score."""
+    score = SCORES[name]
+    caption = "Training values are measured on augmented pictures, while the weights change."
+    if all(line.role == "val" for line in scores):
+        caption = "On the validation split, after each pass."
+    return Figure(
+        title=score[0].upper() + score[1:],
+        caption=caption,
+        chart=line_chart(
+            scores,
+            title=f"{score} by pass",
+            y_title=score,
+            percent=name != "r2",
+            mark=mark,
+            show=_show_score(name),
+        ),
+    )
+
+
+def _loss_figure(rows: tuple[EpochRow, ...], name: str, mark: tuple[float, str] | None) -> Figure:
+    """Return the plot of the loss."""
+    scaled = ", between targets and answers scaled to a standard deviation of 1"
+    return Figure(
+        title="Loss",
+        caption=f"What training makes small{scaled if name == 'r2' else ''}.",
+        chart=line_chart(
+            _series(rows, lambda r: r.train_loss, lambda r: r.val_loss),
+            title="Loss by pass",
+            y_title="loss",
+            log=True,
+            mark=mark,
+            show=lambda v: number(v, 4),
+        ),
+    )
+
+
+def _plain_figure(
+    title: str, caption: str, values: list[float], rows: tuple[EpochRow, ...]
+) -> Figure:
+    """Return the plot of one measure that is neither of training nor of validation."""
+    points = [(float(row.epoch), value) for row, value in zip(rows, values, strict=True)]
+    return Figure(
+        title=title,
+        caption=caption,
+        chart=line_chart(
+            [Series(name=title.lower(), role="plain", points=points)],
+            title=f"{title} by pass",
+            y_title=title.lower(),
+            zero=True,
+            show=number,
+        ),
+    )
+
+
+def _waited(rows: tuple[EpochRow, ...]) -> str:
+    """Return how long the network waited for pictures, where that was measured."""
+    known = [row.waiting_share for row in rows if math.isfinite(row.waiting_share)]
+    if not known:
+        return ""
+    return f"The network waited for pictures {percent(sum(known) / len(known))} of the time."
 
 
 def _numbers(rows: tuple[EpochRow, ...], name: str) -> Table:

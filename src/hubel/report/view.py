@@ -12,8 +12,8 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from hubel.results import Metric
 from hubel.report.words import interval, is_share, measures, number, percent
+from hubel.results import Metric
 
 PNG: bytes = b"\x89PNG\r\n\x1a\n"
 
@@ -24,6 +24,8 @@ class Gap:
 
     what: str
     command: str = ""
+    grave: bool = False
+    """Whether the numbers of the page cannot be taken at their word because of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

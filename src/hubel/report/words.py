@@ -12,22 +12,38 @@ from hubel.results import Metric
 NOTHING = "–"
 """Stands where there is no number."""
 
+ROUNDING = 1e-9
+"""A share this close to 0 or 1 is taken to be it: sums in float64 end a few of 1e-16 beside."""
+
 
 def percent(value: float, digits: int = 1) -> str:
-    """Return a share as a percentage that says 0% or 100% only where it is exactly that.
+    """Return a share as a percentage that says 0% or 100% only where it is that, up to rounding.
 
     >>> percent(0.9833), percent(1.0), percent(0.99996)
     ('98.3%', '100%', '99.996%')
     """
     if not math.isfinite(value):
         return NOTHING
-    if value in (0.0, 1.0):
-        return f"{value * 100:.0f}%"
+    if min(abs(value), abs(value - 1)) < ROUNDING:
+        return "0%" if value < 0.5 else "100%"
     for places in range(digits, 5):
         text = f"{value * 100:.{places}f}"
         if float(text) not in (0.0, 100.0):
             return f"{text}%"
     return "under 0.0001%" if value < 0.5 else "over 99.9999%"
+
+
+def chance(value: float) -> str:
+    """Return a probability as a percentage with one decimal, never 0% or 100%.
+
+    >>> chance(0.9833), chance(0.99996), chance(1.0), chance(0.0002)
+    ('98.3%', 'over 99.9%', 'over 99.9%', 'under 0.1%')
+    """
+    if not math.isfinite(value):
+        return NOTHING
+    if value > 0.999:
+        return "over 99.9%"
+    return "under 0.1%" if value < 0.001 else f"{value * 100:.1f}%"
 
 
 def number(value: float, digits: int = 3) -> str:

@@ -5,7 +5,7 @@ from hubel.report.charts.lines import Series, line_chart
 from hubel.report.charts.matrix import chosen, confusion_matrix
 from hubel.report.charts.reliability import reliability_diagram
 from hubel.report.charts.scatter import scatter
-from hubel.report.charts.strip import strip
+from hubel.report.charts.strip import strip, strips
 
 __all__ = [
     "Series",
@@ -16,4 +16,5 @@ __all__ = [
     "scatter",
     "stacked_bar",
     "strip",
+    "strips",
 ]

@@ -13,9 +13,9 @@ from hubel.report.charts.scale import Point, Scale, extent, log_extent, thin
 from hubel.report.charts.svg import chart, figure, group, hit, path, tag, titles, x_axis, y_axis
 
 WIDTH: Final = 460.0
-HEIGHT: Final = 280.0
+HEIGHT: Final = 288.0
 LEFT: Final = 52.0
-TOP: Final = 32.0
+TOP: Final = 40.0
 BOTTOM: Final = HEIGHT - 44
 LABEL_ROOM: Final = 78.0
 MOST_POINTS: Final = 400
@@ -133,7 +133,7 @@ def _marked(mark: tuple[float, str] | None, x: Scale) -> list[Markup]:
             mark[1],
             class_="mark-name",
             x=at + (-5 if left_of else 5),
-            y=TOP - 1,
+            y=TOP - 9,
             text_anchor="end" if left_of else "start",
         ),
     ]

@@ -51,7 +51,10 @@ def layout(names: Sequence[str]) -> Layout:
     cell = 56.0 if size <= 6 else 44.0 if size <= 12 else min(30.0, max(7.5, 760 / size))
     letters = min(12.0, max(7.0, cell * 0.95))
     widest = max((text_width(name, letters) for name in names), default=0.0)
-    return Layout(cell=cell, names=min(widest, 120.0) + 10, letters=letters, counts=cell >= 24)
+    # The corner above the names holds "truth ↓", 42 wide.
+    return Layout(
+        cell=cell, names=max(32.0, min(widest, 120.0) + 10), letters=letters, counts=cell >= 24
+    )
 
 
 def confusion_matrix(names: Sequence[str], counts: Sequence[Sequence[int]]) -> Markup:

@@ -23,15 +23,22 @@ BARS_BOTTOM: Final = HEIGHT - 44
 
 
 def reliability_diagram(
-    before: Sequence[ReliabilityBin], after: Sequence[ReliabilityBin], *, scaled: bool
+    before: Sequence[ReliabilityBin],
+    after: Sequence[ReliabilityBin],
+    *,
+    scaled: bool,
+    labels: bool = False,
 ) -> Markup:
     """Return accuracy over confidence, bin by bin, before (hollow) and after (full) scaling.
 
     A dot lies on the diagonal where the probability can be believed; its distance is the error.
-    Empty bins are left out. Bars below count the pictures of each bin after scaling.
+    Empty bins are left out. Bars below count what is in each bin after scaling: pictures, or, with
+    `labels`, labels of pictures, whose accuracy is the share that is present.
     """
     x = Scale(low=0, high=1, start=LEFT, end=RIGHT)
     y = Scale(low=0, high=1, start=BOTTOM, end=TOP)
+    truth, noun = ("present", "label") if labels else ("right", "picture")
+    name_y = f"share that is {truth}"
     lines: list[tuple[str, str, Sequence[ReliabilityBin]]] = [("before", "before scaling", before)]
     if scaled:
         lines.append(("after", "after scaling", after))
@@ -42,16 +49,14 @@ def reliability_diagram(
         HEIGHT,
         group(y_axis(y, LEFT, RIGHT, percent=True)),
         group(x_axis(x, BARS_BOTTOM, percent=True)),
-        group(
-            titles("share that is right", "probability", left=8, right=RIGHT, bottom=BARS_BOTTOM)
-        ),
+        group(titles(name_y, "probability", left=8, right=RIGHT, bottom=BARS_BOTTOM)),
         tag("path", class_="ideal", d=path([(x(0), y(0)), (x(1), y(1))])),
-        group(_bars(lines[-1][2], x), "bars"),
-        *(_dots(role, name, bins, x, y) for role, name, bins in lines),
+        group(_bars(lines[-1][2], x, noun), "bars"),
+        *(_dots(role, (name, truth, noun), bins, x, y) for role, name, bins in lines),
         title="Reliability diagram",
         kind="reliability",
         summary="; ".join(
-            f"{name}: at {percent(b.confidence, 0)}, right {percent(b.accuracy, 0)}"
+            f"{name}: at {percent(b.confidence, 0)}, {truth} {percent(b.accuracy, 0)}"
             for _, name, bins in lines[-1:]
             for b in bins
             if b.count
@@ -59,15 +64,18 @@ def reliability_diagram(
     )
 
 
-def _dots(role: str, name: str, bins: Sequence[ReliabilityBin], x: Scale, y: Scale) -> Markup:
+def _dots(
+    role: str, words: tuple[str, str, str], bins: Sequence[ReliabilityBin], x: Scale, y: Scale
+) -> Markup:
     """Return the dots of one state, joined by a line."""
+    name, truth, noun = words
     filled = [b for b in bins if b.count]
     places = [(x(b.confidence), y(b.accuracy)) for b in filled]
     parts = [tag("path", d=path(places))] if len(places) > 1 else []
     for b, (at, height) in zip(filled, places, strict=True):
         tip = (
-            f"{name}\nsays {percent(b.confidence)}, right {percent(b.accuracy)}"
-            f"\n{count(b.count, 'picture')}"
+            f"{name}\nsays {percent(b.confidence)}, {truth} {percent(b.accuracy)}"
+            f"\n{count(b.count, noun)}"
         )
         dot = tag("circle", cx=at, cy=height, r=4.5)
         # The ring that catches the pointer is larger than the dot that is seen.
@@ -75,8 +83,8 @@ def _dots(role: str, name: str, bins: Sequence[ReliabilityBin], x: Scale, y: Sca
     return group(parts, f"dots {role}")
 
 
-def _bars(bins: Sequence[ReliabilityBin], x: Scale) -> list[Markup]:
-    """Return how many pictures each bin holds."""
+def _bars(bins: Sequence[ReliabilityBin], x: Scale, noun: str) -> list[Markup]:
+    """Return how many pictures or labels each bin holds."""
     most = max((b.count for b in bins), default=0)
     if not most:
         return []
@@ -92,6 +100,6 @@ def _bars(bins: Sequence[ReliabilityBin], x: Scale) -> list[Markup]:
                 width=x(b.high) - x(b.low) - 3,
                 height=tall,
             )
-            tip = f"{percent(b.low, 0)} to {percent(b.high, 0)}\n{count(b.count, 'picture')}"
+            tip = f"{percent(b.low, 0)} to {percent(b.high, 0)}\n{count(b.count, noun)}"
             parts.append(hit(bar, tip))
     return parts

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 Point = tuple[float, float]
 
@@ -58,7 +59,7 @@ def extent(values: Iterable[float], *, padding: float = 0.05) -> tuple[float, fl
 
 
 def log_extent(values: Iterable[float]) -> tuple[float, float] | None:
-    """Return a range for a logarithmic scale; None unless all are over 0 and span a factor of 30."""
+    """Return a range for a logarithmic scale; None unless all are over 0, by a factor of 30."""
     known = finite(values)
     if not known or min(known) <= 0 or max(known) < 30 * min(known):
         return None
@@ -93,7 +94,7 @@ def log_ticks(low: float, high: float, wanted: int = 5) -> tuple[float, ...]:
 def tick_text(value: float, ticks: Sequence[float], *, percent: bool = False) -> str:
     """Return the label of a tick, with as many decimals as tell it from its neighbours."""
     scale, sign = (100.0, "%") if percent else (1.0, "")
-    gaps = [abs(b - a) * scale for a, b in zip(ticks, ticks[1:], strict=False) if b != a]
+    gaps = [abs(b - a) * scale for a, b in pairwise(ticks) if b != a]
     gap = min([*gaps, abs(value) * scale or 1.0]) if gaps else abs(value) * scale or 1.0
     if not percent and value and not 1e-4 <= abs(value) < 1e6:
         return f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e").replace("-", "−")

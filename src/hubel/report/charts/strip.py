@@ -13,15 +13,29 @@ from hubel.report.charts.svg import chart, group, hit, shorten, tag, text_width,
 from hubel.report.words import interval, percent
 from hubel.results import Metric
 
-WIDTH: Final = 980.0
-HEIGHT: Final = 128.0
+WIDE: Final = 980.0
+NARROW: Final = 460.0
+HEIGHT: Final = 146.0
 LEFT: Final = 16.0
-RIGHT: Final = WIDTH - 22
-LINE: Final = 82.0
+LINE: Final = 94.0
 
 
-def strip(whole: Metric, parts: Sequence[tuple[str, float]], *, title: str, noun: str) -> Markup:
-    """Return a score in [0, 1] on a line with its 95% interval, and one thin bar a class at its own.
+def strips(whole: Metric, parts: Sequence[tuple[str, float]], *, title: str, noun: str) -> Markup:
+    """Return the strip twice, for wide and for narrow windows; the style sheet shows one."""
+    return Markup("").join(
+        strip(whole, parts, title=title, noun=noun, width=width) for width in (WIDE, NARROW)
+    )
+
+
+def strip(
+    whole: Metric,
+    parts: Sequence[tuple[str, float]],
+    *,
+    title: str,
+    noun: str,
+    width: float = WIDE,
+) -> Markup:
+    """Return a score in [0, 1] on a line with its 95% interval, and a thin bar a class at its own.
 
     The line begins at the ten per cent below the lowest of them. The weakest class is named;
     classes at one place share a bar, with their number above it.
@@ -29,18 +43,18 @@ def strip(whole: Metric, parts: Sequence[tuple[str, float]], *, title: str, noun
     known = [(name, value) for name, value in parts if math.isfinite(value)]
     lowest = min(finite([whole.low, whole.value, *(value for _, value in known)]), default=0.0)
     low = max(0.0, min(0.9, math.floor(lowest * 10 - 0.2) / 10))
-    x = Scale(low=low, high=1.0, start=LEFT, end=RIGHT)
+    x = Scale(low=low, high=1.0, start=LEFT, end=width - 24)
     places = _together(known, x)
     return chart(
-        WIDTH,
+        width,
         HEIGHT,
-        group(x_axis(x, LINE, percent=True, wanted=5)),
+        group(x_axis(x, LINE, percent=True, wanted=5 if width == WIDE else 3)),
         group(_bars(places), "bars"),
         *_whole(whole, x),
-        *_weakest(known, x, noun),
+        *_weakest(known, x, noun, width - 240),
         group(_stops(places), "stops"),
         title=title,
-        kind="strip",
+        kind=f"strip {'wide' if width == WIDE else 'narrow'}",
         summary=f"{percent(whole.value)}, 95% interval {interval(whole, share=True)}",
     )
 
@@ -87,7 +101,7 @@ def _whole(whole: Metric, x: Scale) -> list[Markup]:
     if not math.isfinite(whole.value):
         return []
     parts: list[Markup] = []
-    at, y = x(whole.value), LINE - 38
+    at, y = x(whole.value), LINE - 48
     if math.isfinite(whole.low) and math.isfinite(whole.high):
         low, high = x(max(whole.low, x.low)), x(min(whole.high, 1.0))
         parts.append(tag("rect", class_="interval", x=low, y=y - 4, width=high - low, height=8))
@@ -96,19 +110,19 @@ def _whole(whole: Metric, x: Scale) -> list[Markup]:
     )
     text = f"{percent(whole.value)} in all"
     wide = text_width(text, 15) / 2
-    middle = min(max(at, wide + LEFT), RIGHT + 18 - wide)
+    middle = min(max(at, wide + LEFT), x.end + 18 - wide)
     parts.append(tag("text", text, class_="score-name", x=middle, y=y - 17, text_anchor="middle"))
     return parts
 
 
-def _weakest(known: Sequence[tuple[str, float]], x: Scale, noun: str) -> list[Markup]:
-    """Return the name of the class with the lowest score, below its bar."""
-    if len(known) < 2:
+def _weakest(known: Sequence[tuple[str, float]], x: Scale, noun: str, room: float) -> list[Markup]:
+    """Return the name of the class with the lowest score, below its bar; none where all tie."""
+    name, value = min(known, key=lambda part: part[1], default=("", 0.0))
+    if not known or percent(value) == percent(max(part[1] for part in known)):
         return []
-    name, value = min(known, key=lambda part: part[1])
-    text = f"weakest {noun}: {shorten(name, 260)}, {percent(value)}"
+    text = f"weakest {noun}: {shorten(name, room)}, {percent(value)}"
     wide = text_width(text) / 2
-    middle = min(max(x(value), wide + LEFT), RIGHT + 18 - wide)
+    middle = min(max(x(value), wide + LEFT), x.end + 18 - wide)
     return [
         tag("path", class_="pointer", d=f"M{x(value):.2f} {LINE + 22}v8"),
         tag("text", text, class_="mark-name", x=middle, y=LINE + 43, text_anchor="middle"),
