@@ -20,7 +20,7 @@ LIGHT: Final[Mapping[str, str]] = {
     "right": "#1f4f9f",
     "wrong": "#b3440c",
     "caution": "#7d5700",
-    "train": "#6b747e",
+    "train": "#626b75",
 }
 
 DARK: Final[Mapping[str, str]] = {
@@ -37,7 +37,7 @@ DARK: Final[Mapping[str, str]] = {
     "train": "#929ba6",
 }
 
-SHADES: Final = (0.14, 0.20, 0.26, 0.32, 0.38, 0.44, 0.50, 0.84, 0.92, 1.0)
+SHADES: Final = (0.14, 0.20, 0.26, 0.32, 0.38, 0.44, 0.50, 0.90, 0.95, 1.0)
 """Opacities of the heat map, faint to full; none lies where no text could be read upon it."""
 
 DARK_SHADES_FROM: Final = 7

@@ -211,8 +211,10 @@ def unknown_words(rule: UnknownRule) -> tuple[str, ...]:
         )
     if rule.threshold <= 0:
         return (
-            f"Every picture gets an answer: even so, {percent(rule.error_among_answered)} of "
-            f"the answers on the {split} split are wrong, and {wanted} were allowed.",
+            (
+                f"Every picture gets an answer: even so, {percent(rule.error_among_answered)} of "
+                f"the answers on the {split} split are wrong, and {wanted} were allowed."
+            ),
         )
     return (
         (

@@ -152,7 +152,7 @@ def _figures(rows: tuple[EpochRow, ...], name: str) -> list[Figure]:
         *([_score_figure(scores, name, mark)] if measured else []),
         _loss_figure(rows, name, mark),
         _plain_figure("Learning rate", "At the end of each pass.", [r.lr for r in rows], rows),
-        _plain_figure("Pictures/s", _waited(rows), [r.pictures_per_s for r in rows], rows),
+        _plain_figure("Pictures per second", _waited(rows), [r.pictures_per_s for r in rows], rows),
     ]
 
 

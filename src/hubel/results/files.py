@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,7 +37,9 @@ def atomic(path: Path) -> Generator[Path]:
             "Free some space or choose another folder with --out."
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        # What kept the file from being written may keep it from being removed.
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 Point = tuple[float, float]
 
@@ -92,9 +91,9 @@ def log_ticks(low: float, high: float, wanted: int = 5) -> tuple[float, ...]:
 
 
 def tick_text(value: float, ticks: Sequence[float], *, percent: bool = False) -> str:
-    """Return the label of a tick, with as many decimals as tell it from its neighbours."""
+    """Return the label of a tick, with as many decimals as tell it from the nearest other."""
     scale, sign = (100.0, "%") if percent else (1.0, "")
-    gaps = [abs(b - a) * scale for a, b in pairwise(ticks) if b != a]
+    gaps = [abs(other - value) * scale for other in ticks if other != value]
     gap = min([*gaps, abs(value) * scale or 1.0]) if gaps else abs(value) * scale or 1.0
     if not percent and value and not 1e-4 <= abs(value) < 1e6:
         return f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e").replace("-", "−")
