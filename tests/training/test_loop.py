@@ -19,10 +19,11 @@ from hubel.data.source import Index, Raw, Source
 from hubel.errors import TrainingError
 from hubel.options.preprocessing import PreprocessingOptions
 from hubel.results import EpochRow, Run
+from hubel.training.budget import Timeline
 from hubel.training.checkpoint import BEST, load, load_newest
 from hubel.training.events import Observer, StepEvent
-from hubel.training.losses import build_loss
 from hubel.training.loop import Interrupted, Trainer
+from hubel.training.losses import build_loss
 from hubel.training.settings import Settings
 
 PICTURES, CLASSES, SIDE = 30, 3, 8
@@ -49,6 +50,8 @@ SETTINGS = Settings(
     epochs=4,
     steps=16,
     steps_per_pass=4,
+    budget_s=None,
+    revisions=(),
     batch=4,
     accumulate=2,
     dropout=0.0,
@@ -215,7 +218,7 @@ def test_interrupted_is_uninterrupted(variant: str, tmp_path: Path) -> None:
 def test_a_killed_training_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
     make_trainer(tmp_path / "whole").train()
 
-    class Killed(Exception):  # noqa: N818
+    class Killed(Exception):
         pass
 
     class Kill(Observer):
@@ -313,6 +316,36 @@ def test_a_loss_that_is_not_finite_names_the_pictures(tmp_path: Path) -> None:
         trainer.module[5].weight.fill_(math.nan)
     with pytest.raises(TrainingError, match=r"The loss became nan at step 1, .* train/\d+"):
         trainer.train()
+
+
+@pytest.mark.parametrize("stop", [None, 1, 4, 7])
+def test_a_revised_budget_is_gone_on_with_to_the_same_bits(
+    tmp_path: Path, stop: int | None
+) -> None:
+    """The plan records each revision, so that a resumed run measures nothing."""
+    revisions: list[tuple[tuple[int, int], ...]] = []
+
+    class Keep(Observer):
+        def revised(self, timeline: Timeline) -> None:
+            revisions.append(timeline.revisions)
+
+    first = make_trainer(tmp_path / "whole", steps=40, budget_s=0.001)
+    first.observers = [Keep()]
+    first.train()
+    assert revisions[0] == ((10, 11),)
+    assert first.progress.step == revisions[-1][-1][1] < 40
+    settings = replace(first.settings, revisions=revisions[-1], budget_s=1e6)
+    again = make_trainer(tmp_path / "again", settings)
+    if stop is not None:
+        observer = StopAt(stop)
+        observer.trainer = again
+        again.observers = [observer]
+        with pytest.raises(Interrupted):
+            again.train()
+        again = make_trainer(tmp_path / "again", settings)
+        again.restore(load_newest(tmp_path / "again" / "checkpoint")[0])
+    again.train()
+    assert_same(tmp_path / "whole", tmp_path / "again")
 
 
 def test_rehearsal_measures_and_saves_nothing(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from hubel.errors import RunError, UsageError
 from hubel.options import TrainOptions
 from hubel.workflows.checks import check_fresh, check_resumed, check_source, set_by_user
 from hubel.workflows.folders import new_run_folder
-from hubel.workflows.keeping import command_of, options_toml
+from hubel.workflows.keeping import options_toml
 from pictures import CLASSES, make_folder
 
 
@@ -66,16 +66,6 @@ def test_kept_options_are_read_back_by_config() -> None:
         "channels_last": False,
         "allow_leaks": True,
     }
-
-
-def test_the_command_is_what_a_person_types() -> None:
-    options = TrainOptions(
-        weight_decay=0.1, filters=("sobel",), channels_last=False, allow_leaks=True
-    )
-    assert command_of("my pictures", options) == (
-        "hubel train 'my pictures' --filters sobel --weight-decay 0.1 --no-channels-last "
-        "--allow-leaks"
-    )
 
 
 def test_run_folders_are_numbered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from hubel.results import Run
 from hubel.training.events import StepEvent
 from hubel.training.loop import Interrupted
 from hubel.workflows.watching import Watcher
-from pictures import CLASSES, make_folder
+from pictures import CLASSES, crop, make_folder
 
 QUICK = {"epochs": 2, "batch": 8, "size": 16, "threads": 1, "precision": "float32"}
 FLAGS = [
@@ -167,6 +167,40 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path: Path, folder
     run = hubel.train(resume=out, watcher=Listen())
     assert run.finished
     assert "The checkpoint before it is used" in said[0]
+
+
+def test_a_run_is_a_network_to_start_from(finished: Run, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "three").mkdir()
+    for name in CLASSES:
+        (tmp_path / "three" / name).symlink_to(folder / name)
+    (tmp_path / "three" / "upside").mkdir()
+    for number in range(12):
+        turned = crop(0, 100 + number).rotate(180)
+        turned.save(tmp_path / "three" / "upside" / f"{number}.png")
+    said: list[str] = []
+
+    class Listen(Watcher):
+        def said(self, sentence: str) -> None:
+            said.append(sentence)
+
+    settings = {**QUICK, "epochs": 1, "lr": 1e-9}
+    run = hubel.train(
+        tmp_path / "three",
+        model=str(finished.path),
+        out=tmp_path / "run",
+        watcher=Listen(),
+        **settings,
+    )
+    assert run.card().architecture == "hubelnet"
+    assert len(run.card().classes) == 3
+    before, after = load_file(finished.weights_file), load_file(run.weights_file)
+    kept = [name for name in before if before[name].shape == after[name].shape]
+    assert 0 < len(before) - len(kept) <= 2, "the last layer alone has another shape"
+    for name in kept:
+        if name.endswith("weight"):
+            torch.testing.assert_close(after[name], before[name], atol=1e-5, rtol=0)
+    assert "Starts from the weights of" in said[0]
+    assert "from the beginning: head" in said[0]
 
 
 def test_several_labels(tmp_path: Path) -> None:

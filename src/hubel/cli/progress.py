@@ -18,6 +18,7 @@ from rich.progress import (
 
 from hubel.cli.tables import findings_table, settings_table
 from hubel.results import EpochRow, Inspection, Plan, Run
+from hubel.training.budget import Timeline
 from hubel.training.duration import spoken
 from hubel.training.events import StepEvent
 from hubel.training.settings import Settings
@@ -87,7 +88,8 @@ class TerminalWatcher(Watcher):
         self._clear()
         self.steps_per_pass = settings.steps_per_pass
         self.bar.start()
-        self.task = self.bar.add_task("training", total=settings.steps, completed=step, figures="")
+        total = Timeline(settings.steps, settings.revisions).total
+        self.task = self.bar.add_task("training", total=total, completed=step, figures="")
         self.since = time.perf_counter()
 
     def stepped(self, event: StepEvent) -> None:
@@ -123,6 +125,13 @@ class TerminalWatcher(Watcher):
         ]
         assert not gradients, "an update clears the gradients"
         self.console.print("\n".join(lines), markup=False)
+
+    def revised(self, timeline: Timeline) -> None:
+        """Bring the bar to the revised number of steps."""
+        if self.task is None or timeline.total == self.bar.tasks[0].total:
+            return
+        self.bar.update(self.task, total=timeline.total)
+        self.said(f"Step times have changed: {timeline.total:,} steps in all keep the budget.")
 
     def passed(self, row: EpochRow) -> None:
         """Print a line a pass."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from hubel.results import EpochRow
+from hubel.training.budget import Timeline
 from hubel.training.settings import Settings
 
 
@@ -53,6 +54,9 @@ class Observer:
 
     def saved(self, path: Path) -> None:
         """A checkpoint was written."""
+
+    def revised(self, timeline: Timeline) -> None:
+        """The number of steps was revised, so that a budget is kept."""
 
     def said(self, sentence: str) -> None:
         """Something that a person should read, in one sentence."""

@@ -23,6 +23,7 @@ from hubel.data.batching import Batch, BatchLoader
 from hubel.errors import TrainingError
 from hubel.results import EpochRow, Run
 from hubel.training.averaging import WeightAverage
+from hubel.training.budget import MILESTONES
 from hubel.training.checkpoint import BEST, LAST, PREVIOUS, Checkpoint, save
 from hubel.training.events import Observer, Phases, StepEvent
 from hubel.training.settings import Settings
@@ -89,7 +90,7 @@ class Trainer:
         self.average = WeightAverage(module, settings.ema) if settings.ema else None
         self.progress = Progress()
         self.stop_asked = False
-        self._saved_at = time.perf_counter()
+        self._saved_at = self._ticked_at = time.perf_counter()
 
     def train(self) -> Ending:
         """Train from where the state stands to the end of the plan.
@@ -98,6 +99,7 @@ class Trainer:
         where the loss is not finite; PictureError where a picture can no longer be read.
         """
         self._tell(lambda observer: observer.started(self.settings, self.progress.step))
+        self._ticked_at = time.perf_counter()
         try:
             return self._passes()
         finally:
@@ -136,8 +138,8 @@ class Trainer:
         return self.average.module if self.average else self.module
 
     def _passes(self) -> Ending:
-        settings, progress = self.settings, self.progress
-        while progress.step < settings.steps:
+        progress = self.progress
+        while progress.step < self.updater.timeline.total:
             self._one_pass()
             row = self._close_pass()
             self._stop_if_asked()
@@ -150,21 +152,39 @@ class Trainer:
         settings, progress = self.settings, self.progress
         done = progress.step // settings.steps_per_pass
         in_pass = progress.step % settings.steps_per_pass
-        goal = min((done + 1) * settings.steps_per_pass, settings.steps)
+        end_of_pass = (done + 1) * settings.steps_per_pass
         self.module.train()
         batches = self.loader.epoch(done, in_pass * settings.accumulate)
-        started = time.perf_counter()
         try:
-            while progress.step < goal:
+            more = True
+            while more:
                 event = self._update(batches, done)
                 progress.step += 1
-                now = time.perf_counter()
-                progress.seconds += now - started
-                progress.pass_seconds += now - started
-                started = now
-                self._after_step(event, more=progress.step < goal)
+                progress.pass_seconds += self._tick()
+                self._revise_budget()
+                more = progress.step < min(end_of_pass, self.updater.timeline.total)
+                self._after_step(event, more=more)
         finally:
             batches.close()
+
+    def _tick(self) -> float:
+        """Add the time since the last tick to the training's seconds, and return it."""
+        now = time.perf_counter()
+        passed, self._ticked_at = now - self._ticked_at, now
+        self.progress.seconds += passed
+        return passed
+
+    def _revise_budget(self) -> None:
+        """At a milestone of a budget, fit the rest of the schedule into the time that is left."""
+        budget_s, timeline, step = self.settings.budget_s, self.updater.timeline, self.progress.step
+        if budget_s is None or step in {at for at, _ in timeline.revisions}:
+            return
+        before, now = (timeline.place(at) / timeline.planned for at in (step - 1, step))
+        if not any(before < milestone <= now for milestone in MILESTONES):
+            return
+        seconds = self.progress.seconds
+        self.updater.timeline = timeline.revised(step, seconds, budget_s - seconds)
+        self._tell(lambda observer: observer.revised(self.updater.timeline))
 
     def _after_step(self, event: StepEvent, *, more: bool) -> None:
         self._tell(lambda observer: observer.stepped(event))
@@ -267,13 +287,12 @@ class Trainer:
     def _close_pass(self) -> EpochRow:
         """Validate, log, remember the best, and write a checkpoint."""
         progress, settings = self.progress, self.settings
-        started = time.perf_counter()
         val_loss, val_score = math.nan, math.nan
         if self.validate is not None:
             val_loss, val_score = self.validate(self.evaluated)
             if self.updater.plateau is not None:
                 self.updater.plateau.update(val_loss)
-        progress.seconds += time.perf_counter() - started
+        self._tick()
         epoch = -(-progress.step // settings.steps_per_pass)
         classified = settings.task == "classification"
         row = EpochRow(

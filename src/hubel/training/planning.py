@@ -9,6 +9,7 @@ from hubel.architectures.loading import parse_arguments
 from hubel.errors import UsageError
 from hubel.options import TrainOptions
 from hubel.results import Plan, Task
+from hubel.training.budget import Timeline
 from hubel.training.duration import parse_duration
 from hubel.training.recipes import resolve
 from hubel.training.settings import UNSET, ChosenBy, Draft, Settings, settings_of
@@ -85,15 +86,37 @@ def batches_of(pictures: int, batch: int) -> int:
     return pictures // batch if drops_last(pictures, batch) else -(-pictures // batch)
 
 
-def choose_steps(draft: Draft, steps: int | None, reason: str) -> None:
+def choose_steps(draft: Draft, steps: int | None, reason: str, budget_s: float = 0.0) -> None:
     """Set the number of steps: from the passes where `steps` is None, else from the budget."""
     per_pass: int = draft["steps_per_pass"]
+    draft.choose("revisions", [], "default", "none so far")
     if steps is None:
         epochs: int = draft["epochs"]
         draft.choose("steps", epochs * per_pass, "default", f"{epochs} passes of {per_pass} steps")
+        draft.choose("budget_s", None, "default", UNSET)
         return
     draft.choose("steps", steps, "hubel", reason)
     draft.choose("epochs", -(-steps // per_pass), "hubel", reason)
+    draft.choose("budget_s", budget_s, "user", "what --budget leaves for training")
+
+
+def revise(plan: Plan, timeline: Timeline) -> Plan:
+    """Return the plan with a budget's revised number of steps."""
+    per_pass = int(plan["steps_per_pass"])
+    at, total = timeline.revisions[-1]
+    reason = f"--budget: measured anew after {at:,} steps; training ends after {total:,}"
+    values = {
+        "revisions": [list(revision) for revision in timeline.revisions],
+        "epochs": -(-total // per_pass),
+    }
+    return Plan(
+        choices=tuple(
+            replace(choice, value=values[choice.name], chosen_by="hubel", reason=reason)
+            if choice.name in values
+            else choice
+            for choice in plan.choices
+        )
+    )
 
 
 def extend(plan: Plan, epochs: int, done: int) -> tuple[Settings, Plan]:
@@ -109,10 +132,10 @@ def extend(plan: Plan, epochs: int, done: int) -> tuple[Settings, Plan]:
             f"--epochs {epochs} lies behind this run, which has trained {passes} passes already: "
             f"give --epochs {passes + 1} or more, or leave it out."
         )
-    values = {"steps": steps, "epochs": epochs}
+    values = {"steps": steps, "epochs": epochs, "budget_s": None, "revisions": []}
     choices = tuple(
         replace(choice, value=values[choice.name], chosen_by="user", reason="set with --resume")
-        if choice.name in values
+        if choice.name in values and choice.value != values[choice.name]
         else choice
         for choice in plan.choices
     )

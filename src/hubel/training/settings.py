@@ -50,6 +50,10 @@ class Settings:
     steps: int
     """Updates of the whole training."""
     steps_per_pass: int
+    budget_s: float | None
+    """Seconds for steps and validations; None where the passes are set."""
+    revisions: tuple[tuple[int, int], ...]
+    """How a budget's number of steps was revised: (step, new total), see `Timeline`."""
     batch: int
     accumulate: int
     dropout: float

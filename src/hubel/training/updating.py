@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hubel.training.budget import Timeline
 from hubel.training.optimizers import build_optimizer
 from hubel.training.schedules import Plateau, Schedule
 from hubel.training.settings import Settings
@@ -33,12 +34,13 @@ class Updater:
             steps_per_epoch=settings.steps_per_pass,
             warmup_share=settings.warmup,
         )
+        self.timeline = Timeline(settings.steps, settings.revisions)
         self.plateau = Plateau() if settings.schedule == "plateau" else None
 
     def rate(self, step: int) -> float:
         """Return the learning rate of the update after `step` updates."""
         factor = self.plateau.factor if self.plateau else 1.0
-        return self.schedule.at(step) * factor
+        return self.schedule.at(self.timeline.scheduled(step)) * factor
 
     def update(self, step: int) -> float:
         """Take the gradients into the weights, clear them, and return the learning rate used."""

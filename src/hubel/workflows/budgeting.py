@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import time
-from dataclasses import replace
 from typing import Final
 
 import torch
@@ -13,9 +12,11 @@ from hubel.data.dataset import Dataset
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.source import TEST, VAL
 from hubel.results import Run
-from hubel.training.budget import MEASURED_SHARE, StepCost, steps_within
+from hubel.results.files import write_json
+from hubel.training.budget import MARGIN, MEASURED_SHARE, StepCost, Timeline, steps_within
 from hubel.training.duration import parse_duration, spoken
-from hubel.training.planning import choose_steps
+from hubel.training.events import Observer
+from hubel.training.planning import choose_steps, revise
 from hubel.training.settings import Draft
 from hubel.workflows.assembling import Network, build_trainer
 
@@ -31,8 +32,8 @@ def steps_for_budget(
     preprocessing: Preprocessing,
     run: Run,
     began: float,
-) -> tuple[int, str]:
-    """Return how many steps fit into the budget, and the measured reason.
+) -> tuple[int, str, float]:
+    """Return how many steps fit into the budget, the measured reason, and seconds for training.
 
     Trains and validates a copy of the network for a few per cent of the budget; weights and random
     state are left as they were. `began` is the `perf_counter` reading at the program's start.
@@ -40,7 +41,7 @@ def steps_for_budget(
     seconds = parse_duration(budget, "--budget")
     rehearsed = Draft(dict(draft.choices))
     choose_steps(rehearsed, draft["steps_per_pass"] + 1, "rehearsal")
-    settings = replace(rehearsed.freeze()[0])
+    settings, _ = rehearsed.freeze()
     state = torch.get_rng_state()
     trainer = build_trainer(settings, copy.deepcopy(network.module), dataset, preprocessing, run)
     step_s = trainer.rehearse(MEASURED_SHARE * seconds)
@@ -60,8 +61,21 @@ def steps_for_budget(
         final_s=picture_s * tested + REPORT_S,
     )
     steps = steps_within(seconds, cost, draft["steps_per_pass"])
-    return steps, (
+    training_s = MARGIN * seconds - cost.spent_s - cost.final_s
+    reason = (
         f"--budget {budget}: a step takes {cost.step_s * 1e3:.1f} ms, a validation "
         f"{spoken(cost.validation_s)}, starting took {spoken(cost.spent_s)}, the end takes about "
         f"{spoken(cost.final_s)}"
     )
+    return steps, reason, training_s
+
+
+class Recorder(Observer):
+    """Writes a revised number of steps into the plan before any step depends on it."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def revised(self, timeline: Timeline) -> None:
+        """Write plan.json anew."""
+        write_json(self.run.plan_file, revise(self.run.plan(), timeline))

@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
 from hubel.options import TrainOptions
-from hubel.workflows.checks import flag, set_by_user
+from hubel.workflows.checks import set_by_user
 
 
 def options_toml(source: str, options: TrainOptions) -> bytes:
     """Return what the user set as TOML, the source included."""
     settings = {"source": source, **_kept(options)}
     return tomli_w.dumps(settings).encode()
-
-
-def command_of(source: str, options: TrainOptions) -> str:
-    """Return the command line that trains the same again."""
-    words = ["hubel", "train", source]
-    for name, value in _kept(options).items():
-        if value is True:
-            words.append(flag(name))
-        elif value is False:
-            words.append(flag(f"no_{name}"))
-        elif isinstance(value, list):
-            for item in value:  # pyright: ignore[reportUnknownVariableType]
-                words += [flag(name), str(item)]
-        else:
-            words += [flag(name), str(value)]
-    return shlex.join(words)
 
 
 def _kept(options: TrainOptions) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from hubel.training.loop import Trainer
 from hubel.training.planning import extend
 from hubel.training.settings import Settings, settings_of
 from hubel.workflows.assembling import Network, build_network, build_trainer
+from hubel.workflows.budgeting import Recorder
 from hubel.workflows.checks import check_resumed
 from hubel.workflows.finishing import finish
 from hubel.workflows.interrupts import graceful
@@ -61,7 +62,8 @@ def resume(options: TrainOptions, source: str | Path | Source | None, watcher: W
         write_json(run.plan_file, plan)
         watcher.said(_new_schedule(trainer.updater.rate, settings, done))
     watcher.planned(run, plan)
-    trainer.observers = (CsvLog(run, trainer.progress.rows), TensorBoardLog(run), watcher)
+    log = CsvLog(run, trainer.progress.rows)
+    trainer.observers = (Recorder(run), log, TensorBoardLog(run), watcher)
     with graceful(trainer.ask_to_stop):
         ending = trainer.train()
     finish(run, trainer, ending, dataset, watcher)

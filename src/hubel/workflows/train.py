@@ -19,14 +19,14 @@ from hubel.data.source import TRAIN, Source
 from hubel.errors import UsageError
 from hubel.options import TrainOptions
 from hubel.options.gathering import gather_options
-from hubel.results import Inspection, Run
+from hubel.results import Inspection, ModelCard, Plan, Run
 from hubel.results.files import write_bytes, write_json
 from hubel.training.hardware import choose_arithmetic
 from hubel.training.logs import CsvLog, TensorBoardLog
 from hubel.training.planning import Facts, choose_steps, draft_settings
 from hubel.training.settings import ChosenBy, Draft
 from hubel.workflows.assembling import Network, build_network, build_trainer, card_of
-from hubel.workflows.budgeting import steps_for_budget
+from hubel.workflows.budgeting import Recorder, steps_for_budget
 from hubel.workflows.checks import check_fresh, check_source
 from hubel.workflows.finishing import finish
 from hubel.workflows.folders import new_run_folder
@@ -34,6 +34,7 @@ from hubel.workflows.interrupts import graceful
 from hubel.workflows.keeping import options_toml
 from hubel.workflows.resuming import resume
 from hubel.workflows.trainable import require_labels, require_trainable
+from hubel.workflows.transfer import like_run, run_of, take_weights
 from hubel.workflows.watching import Watcher
 
 
@@ -73,8 +74,10 @@ def _train_new(
     check_fresh(options)
     opened = open_source(source)
     require_labels(opened)
+    base = run_of(options.model)
+    asked, options = options, like_run(options, base) if base else options
     check_source(options, opened)
-    run = Run(new_run_folder(options.out, opened.name, options.model))
+    run = Run(new_run_folder(options.out, opened.name, asked.model))
     try:
         dataset = inspect_source(
             opened, seed=options.seed, threads=options.threads, progress=watcher.scanning
@@ -84,29 +87,37 @@ def _train_new(
         draft = draft_settings(options, _facts(options, opened, dataset))
         preprocessing = _measure(options, dataset, draft)
         values = {name: choice.value for name, choice in draft.choices.items()}
-        network = build_network(values, trust_code=True)
+        network = build_network(values, trust_code=base is None or options.trust_code)
+        notes = list(network.loaded.notes)
+        if base is not None:
+            notes.append(take_weights(network.module, base, trust_code=options.trust_code))
         _choose_measured(options, draft, network, dataset, preprocessing, run, began)
         settings, plan = draft.freeze()
         trainer = build_trainer(settings, network.module, dataset, preprocessing, run)
     except BaseException:
         _remove_if_empty(run.path)
         raise
-    write_bytes(run.options_file, options_toml(settings.source, options))
-    write_json(run.stage_file("data"), dataset.inspection)
-    write_manifest(run.manifest_file, dataset)
-    if network.loaded.code_text:
-        write_bytes(run.code_file, network.loaded.code_text.encode())
-    write_json(run.model_file, card_of(settings, network, dataset, preprocessing))
-    write_json(run.plan_file, plan)
+    write_bytes(run.options_file, options_toml(settings.source, asked))
+    _write_start(run, dataset, network, plan, card_of(settings, network, dataset, preprocessing))
     watcher.planned(run, plan)
-    for note in network.loaded.notes:
+    for note in notes:
         watcher.said(note)
-    trainer.observers = (CsvLog(run), TensorBoardLog(run), watcher)
+    trainer.observers = (Recorder(run), CsvLog(run), TensorBoardLog(run), watcher)
     trainer.save_checkpoint()
     with graceful(trainer.ask_to_stop):
         ending = trainer.train()
     finish(run, trainer, ending, dataset, watcher)
     return run
+
+
+def _write_start(run: Run, dataset: Dataset, network: Network, plan: Plan, card: ModelCard) -> None:
+    """Write what is known before the first step; the plan last, since it makes the run a run."""
+    write_json(run.stage_file("data"), dataset.inspection)
+    write_manifest(run.manifest_file, dataset)
+    if network.loaded.code_text:
+        write_bytes(run.code_file, network.loaded.code_text.encode())
+    write_json(run.model_file, card)
+    write_json(run.plan_file, plan)
 
 
 def _facts(options: TrainOptions, source: Source, dataset: Dataset) -> Facts:
@@ -176,10 +187,10 @@ def _choose_measured(
     if options.budget is None:
         choose_steps(draft, None, "")
         return
-    steps, reason = steps_for_budget(
+    steps, reason, training_s = steps_for_budget(
         options.budget, draft, network, dataset, preprocessing, run, began
     )
-    choose_steps(draft, steps, reason)
+    choose_steps(draft, steps, reason, training_s)
 
 
 def _remove_if_empty(folder: Path) -> None:

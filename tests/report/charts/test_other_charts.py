@@ -1,4 +1,4 @@
-"""Confusion matrix, reliability diagram, scatter, strip, bars: values re-derived from the drawing."""
+"""The charts of an evaluation: values re-derived from the drawing."""
 
 import math
 import re

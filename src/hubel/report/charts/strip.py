@@ -14,7 +14,7 @@ from hubel.report.words import count, interval, percent
 from hubel.results import Metric
 
 WIDE: Final = 980.0
-NARROW: Final = 460.0
+NARROW: Final = 380.0
 HEIGHT: Final = 146.0
 LEFT: Final = 16.0
 LINE: Final = 94.0
