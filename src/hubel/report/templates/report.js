@@ -113,9 +113,9 @@
     if (section) seen.observe(section);
   }
 
-  /* On paper everything stands open. */
+  /* On paper the settings stand open; the numbers of the curves only where the reader opened them. */
   addEventListener("beforeprint", () => {
-    for (const part of document.querySelectorAll("details")) part.open = true;
+    for (const part of document.querySelectorAll("#settings details")) part.open = true;
   });
   page.classList.add("live");
 })();
