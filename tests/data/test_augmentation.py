@@ -200,3 +200,22 @@ def test_every_set_has_words() -> None:
 
     assert tuple(SETS) == ("none", "safe", "mirror", "mixup", "cutmix", "erasing", "randaugment")
     assert DataOptions().augment[0] in SETS
+
+
+def test_strength_scales_every_range():
+    """Half the strength halves angles, shifts, logarithms of zoom and contrast, and brightness."""
+    positions, times = np.arange(200), np.zeros(200, np.int64)
+    whole, half = (
+        Augmentation.from_names(("safe",), num_classes=3, seed=1, strength=strength)
+        for strength in (1.0, 0.5)
+    )
+    one, other = (a.matrices(4, positions, times, 28) for a in (whole, half))
+    assert one is not None
+    assert other is not None
+    angles = [np.arctan2(m[:, 1, 0], m[:, 0, 0]) for m in (one, other)]
+    np.testing.assert_allclose(angles[1], angles[0] / 2, atol=1e-12)
+    zooms = [-np.log(np.hypot(m[:, 1, 0], m[:, 0, 0])) for m in (one, other)]
+    np.testing.assert_allclose(zooms[1], zooms[0] / 2, atol=1e-12)
+    lights = [a.light(4, positions, times) for a in (whole, half)]
+    np.testing.assert_allclose(np.log(lights[1][0]), np.log(lights[0][0]) / 2, atol=1e-6)
+    np.testing.assert_allclose(lights[1][1], lights[0][1] / 2, atol=1e-6)

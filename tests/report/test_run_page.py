@@ -289,6 +289,21 @@ def test_settings_stand_with_who_chose_them_and_why(page: Callable[..., Any]) ->
     assert "measured: bfloat16 is 1.4 times slower here" in text
 
 
+@pytest.mark.parametrize(
+    ("revisions", "said"),
+    [
+        ([], "frozen before the first step."),
+        ([[90, 400]], "revised once"),
+        ([[1, 2]] * 3, "3 times"),
+    ],
+)
+def test_a_budget_that_revised_its_plan_says_so(
+    page: Callable[..., Any], samples: ModuleType, revisions: list[list[int]], said: str
+) -> None:
+    plan = samples.plan(revisions=revisions)
+    assert said in page("classification", lambda run: write_json(run.plan_file, plan)).text
+
+
 def test_the_page_says_how_to_do_it_again(page: Callable[..., Any], samples: ModuleType) -> None:
     text = page("classification").text
     assert samples.PROVENANCE.command in text

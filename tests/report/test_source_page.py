@@ -54,6 +54,7 @@ def test_a_source_of_very_many_findings_stays_bounded(
     )
     made = parse(render_inspection(data, thumbnails))
     assert len(made.html) < 3_000_000
+    assert made.html.count('<div class="group">') == 60
     assert "940 more groups stand in data.json." in made.text
     assert "4,800 more stand in data.json." in made.text
     assert "72 more of this group are left out." in made.text

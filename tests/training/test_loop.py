@@ -56,6 +56,7 @@ SETTINGS = Settings(
     accumulate=2,
     dropout=0.0,
     augment=("safe",),
+    augment_strength=1.0,
     ema=0.9,
     clip=1.0,
     patience=None,

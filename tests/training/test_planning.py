@@ -13,6 +13,7 @@ from hubel.training.planning import (
     Facts,
     batches_of,
     choose_steps,
+    choose_strength,
     draft_settings,
     drops_last,
     extend,
@@ -36,6 +37,7 @@ def freeze(options: TrainOptions, facts: Facts = FACTS) -> tuple[Settings, Plan]
     draft.choose("channels_last", True, "hubel", "measured")
     draft.choose("threads", 1, "hubel", "measured")
     choose_steps(draft, None, "")
+    choose_strength(draft, options.augment_strength)
     return draft.freeze()
 
 
@@ -126,3 +128,9 @@ def test_a_damaged_plan_is_told() -> None:
 def test_a_draft_without_all_settings_is_no_plan() -> None:
     with pytest.raises(KeyError, match="source"):
         Draft({}).freeze()
+
+
+@pytest.mark.parametrize(("epochs", "strength"), [(1, 0.25), (10, 0.5), (20, 1.0), (90, 1.0)])
+def test_few_passes_are_augmented_less(epochs: int, strength: float) -> None:
+    assert freeze(TrainOptions(epochs=epochs))[0].augment_strength == strength
+    assert freeze(TrainOptions(epochs=epochs, augment_strength=0.7))[0].augment_strength == 0.7

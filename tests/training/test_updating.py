@@ -44,6 +44,7 @@ SETTINGS = Settings(
     accumulate=1,
     dropout=0.0,
     augment=("none",),
+    augment_strength=1.0,
     ema=0.0,
     clip=None,
     patience=None,

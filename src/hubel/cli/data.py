@@ -27,7 +27,7 @@ def data(
     from hubel.cli.console import console, print_json
     from hubel.cli.progress import TerminalWatcher
     from hubel.cli.tables import inspection_tables
-    from hubel.workflows.data import inspect
+    from hubel.workflows.data import inspect, results_folder
 
     settings = options or DataOptions()
     out = console(json=settings.json)
@@ -40,4 +40,8 @@ def data(
         for table in inspection_tables(inspection):
             out.print(table)
             out.print()
+    folder = results_folder(inspection.source, settings)
+    out.print(f"Page: {folder / 'data.html'}")
+    if settings.preview:
+        out.print(f"Preview: {folder / 'preview'}")
     return 0

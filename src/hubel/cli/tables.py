@@ -92,7 +92,9 @@ def _matters(plan: Plan) -> list[tuple[str, str, str]]:
          "epochs" if plan["steps"] == plan["epochs"] * plan["steps_per_pass"] else "steps"),
         ("update", speed, "lr"),
         ("loss", loss, "loss"),
-        ("augmentation", ", ".join(plan["augment"]), "augment"),
+        ("augmentation", ", ".join(plan["augment"])
+         + (f" at {plan['augment_strength']:.0%}" if "safe" in plan["augment"] else ""),
+         "augment_strength"),
         ("arithmetic", f"{plan['precision']}, {layout}, {threads}", "threads"),
     ]  # fmt: skip
 

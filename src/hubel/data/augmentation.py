@@ -56,6 +56,8 @@ class Augmentation:
     names: tuple[str, ...]
     num_classes: int
     seed: int
+    strength: float = 1.0
+    """Of safe: every range above is scaled by it; 0 changes nothing."""
 
     @classmethod
     def from_names(
@@ -65,6 +67,7 @@ class Augmentation:
         num_classes: int,
         seed: int,
         task: Task = "classification",
+        strength: float = 1.0,
     ) -> Augmentation:
         """Return the augmentation of these sets (none, safe, mirror, mixup, …; see SETS).
 
@@ -85,7 +88,7 @@ class Augmentation:
                 "leave it out."
             )
         kept = tuple(dict.fromkeys(name for name in names if name != "none"))
-        return cls(names=kept, num_classes=num_classes, seed=seed)
+        return cls(names=kept, num_classes=num_classes, seed=seed, strength=strength)
 
     def matrices(
         self, epoch: int, positions: NDArray[np.int64], times: NDArray[np.int64], size: int
@@ -100,9 +103,10 @@ class Augmentation:
         signed = 2 * draws - 1
         angle, zoom, shift = np.zeros(len(positions)), np.ones(len(positions)), np.zeros((2, 1))
         if "safe" in self.names:
-            angle = np.deg2rad(ROTATION) * signed[0]
-            zoom = ZOOM ** signed[1]
-            shift = SHIFT * size * signed[2:4]
+            ranged = self.strength * signed
+            angle = np.deg2rad(ROTATION) * ranged[0]
+            zoom = ZOOM ** ranged[1]
+            shift = SHIFT * size * ranged[2:4]
         flip = np.where((draws[4] < 0.5) & ("mirror" in self.names), -1.0, 1.0)
         cosine, sine = np.cos(angle) / zoom, np.sin(angle) / zoom
         matrices = np.zeros((len(positions), 3, 3))
@@ -125,7 +129,8 @@ class Augmentation:
         if "safe" not in self.names:
             return None
         signed = 2 * uniforms(self._keys(epoch, positions, times, _LIGHT), 2) - 1
-        return np.stack([CONTRAST ** signed[0], BRIGHTNESS * signed[1]]).astype(np.float32)
+        ranged = self.strength * signed
+        return np.stack([CONTRAST ** ranged[0], BRIGHTNESS * ranged[1]]).astype(np.float32)
 
     def operations(self, batch: Tensor, epoch: int, step: int) -> Tensor:
         """Apply randaugment to each picture of uint8 (N, S, S, C) with 1 or 3 channels."""

@@ -77,6 +77,9 @@ class TrainOptions(PreprocessingOptions):
     """Augmentation sets: none, safe (small shifts, zooms, rotations, light), mirror, mixup, cutmix,
     erasing, randaugment."""
 
+    augment_strength: float | None = None
+    """Strength of the set safe, from 0 to 1 [default: 1, less where training has few passes]."""
+
     ema: float | None = None
     """Decay of the running average of the weights; 0 switches it off."""
 

@@ -44,6 +44,8 @@ class SettingsView:
     groups: tuple[Group, ...]
     options: str
     note: str
+    frozen: str
+    """When the plan was made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,18 @@ def settings_view(run: Run, plan: Plan) -> SettingsView:
         ),
         options=text,
         note=note,
+        frozen=_frozen(plan),
+    )
+
+
+def _frozen(plan: Plan) -> str:
+    """Return when the plan was made; a budget may revise its number of steps on the way."""
+    revisions = next((c.value for c in plan.choices if c.name == "revisions"), None)
+    if not revisions:
+        return "The plan was frozen before the first step."
+    return (
+        "The plan was frozen before the first step; to keep the budget, its number of steps was "
+        f"revised {'once' if len(revisions) == 1 else f'{len(revisions)} times'} on the way."
     )
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from hubel.errors import UsageError
 
-MEASURED_SHARE: Final = 0.04
+MEASURED_SHARE: Final = 0.02
 """Share of the budget that measuring the steps may take."""
 MARGIN: Final = 0.97
 """Share of the budget that is planned for: step times drift, and late is worse than early."""

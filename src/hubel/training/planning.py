@@ -11,7 +11,7 @@ from hubel.options import TrainOptions
 from hubel.results import Plan, Task
 from hubel.training.budget import Timeline
 from hubel.training.duration import parse_duration
-from hubel.training.recipes import resolve
+from hubel.training.recipes import fitted_strength, resolve
 from hubel.training.settings import UNSET, ChosenBy, Draft, Settings, settings_of
 
 _PLAIN: Final = ("focal_gamma", "balance", "l1", "accumulate", "augment", "seed")
@@ -84,6 +84,12 @@ def drops_last(pictures: int, batch: int) -> bool:
 def batches_of(pictures: int, batch: int) -> int:
     """Return how many batches a pass has."""
     return pictures // batch if drops_last(pictures, batch) else -(-pictures // batch)
+
+
+def choose_strength(draft: Draft, strength: float | None) -> None:
+    """Set the strength of the augmentation, which follows from the number of passes."""
+    epochs: int = draft["epochs"]
+    _own(draft, "augment_strength", strength, fitted_strength(epochs), f"{epochs} passes")
 
 
 def choose_steps(draft: Draft, steps: int | None, reason: str, budget_s: float = 0.0) -> None:

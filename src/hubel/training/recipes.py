@@ -71,6 +71,15 @@ def fitted_batch(pictures: int) -> int:
     return max(16, min(64, 2 ** round(math.log2(math.sqrt(max(pictures, 1))))))
 
 
+def fitted_strength(epochs: int) -> float:
+    """Return the strength of the safe augmentation: epochs / 20, from 0.25 to 1.
+
+    A network that sees each picture a few times does not learn them by heart; changing them then
+    costs accuracy. See benchmarks/RESULTS.md.
+    """
+    return max(0.25, min(1.0, epochs / 20))
+
+
 def fitted_lr(optimizer: str, batch: int) -> float:
     """Return the optimizer's highest learning rate for updates over `batch` pictures.
 

@@ -58,6 +58,7 @@ class Settings:
     accumulate: int
     dropout: float
     augment: tuple[str, ...]
+    augment_strength: float
     ema: float
     """0 where no average is kept."""
     clip: float | None

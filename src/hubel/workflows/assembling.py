@@ -109,6 +109,7 @@ def train_loader(
             num_classes=settings.outputs,
             seed=settings.seed,
             task=settings.task,
+            strength=settings.augment_strength,
         ),
         shuffle=True,
         drop_last=drops_last(len(positions), settings.batch),

@@ -34,6 +34,7 @@ _RANGES: Final[dict[str, tuple[str, Callable[[Any], bool]]]] = {
     "focal_gamma": ("0 or more", lambda value: value >= 0),
     "label_smoothing": ("from 0 to below 1", lambda value: 0 <= value < 1),
     "dropout": ("from 0 to below 1", lambda value: 0 <= value < 1),
+    "augment_strength": ("from 0 to 1", lambda value: 0 <= value <= 1),
     "ema": ("from 0 to below 1", lambda value: 0 <= value < 1),
     "clip": ("above 0", lambda value: value > 0),
     "seed": ("from 0 to 2^63 - 1", lambda value: 0 <= value < 2**63),

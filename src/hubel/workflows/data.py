@@ -45,7 +45,7 @@ def inspect(
     if options.threads is not None and options.threads < 1:
         raise UsageError(f"--threads takes a number 1 or more, not {options.threads}.")
     opened = open_source(source)
-    out = _folder(options.out or RUNS / f"data-{slug(opened.name)}")
+    out = _folder(results_folder(opened.name, options))
     dataset = inspect_source(opened, seed=options.seed, threads=options.threads, progress=progress)
     inspection = dataset.inspection
     write_json(out / "data.json", inspection)
@@ -53,6 +53,11 @@ def inspect(
     if options.preview:
         _write_preview(out, dataset, options)
     return inspection
+
+
+def results_folder(name: str, options: DataOptions) -> Path:
+    """Return where the results about the source called `name` go."""
+    return options.out or RUNS / f"data-{slug(name)}"
 
 
 def _folder(out: Path) -> Path:

@@ -23,7 +23,7 @@ from hubel.results import Inspection, ModelCard, Plan, Run
 from hubel.results.files import write_bytes, write_json
 from hubel.training.hardware import choose_arithmetic
 from hubel.training.logs import CsvLog, TensorBoardLog
-from hubel.training.planning import Facts, choose_steps, draft_settings
+from hubel.training.planning import Facts, choose_steps, choose_strength, draft_settings
 from hubel.training.settings import ChosenBy, Draft
 from hubel.workflows.assembling import Network, build_network, build_trainer, card_of
 from hubel.workflows.budgeting import Recorder, steps_for_budget
@@ -184,13 +184,14 @@ def _choose_measured(
     for name in ("precision", "channels_last", "threads"):
         by: ChosenBy = "user" if getattr(options, name) is not None else "hubel"
         draft.choose(name, getattr(arithmetic, name), by, arithmetic.reason)
-    if options.budget is None:
-        choose_steps(draft, None, "")
-        return
-    steps, reason, training_s = steps_for_budget(
-        options.budget, draft, network, dataset, preprocessing, run, began
-    )
-    choose_steps(draft, steps, reason, training_s)
+    choose_steps(draft, None, "")
+    choose_strength(draft, options.augment_strength)
+    if options.budget is not None:
+        steps, reason, training_s = steps_for_budget(
+            options.budget, draft, network, dataset, preprocessing, run, began
+        )
+        choose_steps(draft, steps, reason, training_s)
+        choose_strength(draft, options.augment_strength)
 
 
 def _remove_if_empty(folder: Path) -> None:

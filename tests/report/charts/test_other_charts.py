@@ -264,6 +264,15 @@ def test_unknown_scores_are_left_out(drawn: Drawn) -> None:
 # --- bars, colours
 
 
+def test_text_and_attributes_of_a_drawing_are_escaped(drawn: Drawn) -> None:
+    hostile = '"><script>alert(1)</script>'
+    markup = str(stacked_bar([(hostile, 1)], 1))
+    assert "<script" not in markup
+    assert drawn(markup).all("rect")[0].get("class") == hostile
+    counts = [[1, 0], [0, 1]]
+    assert "<script" not in confusion_matrix([hostile, "b"], counts)
+
+
 def test_bars_stand_side_by_side_in_proportion(drawn: Drawn) -> None:
     chart = drawn(stacked_bar([("in-train", 6), ("in-val", 0), ("in-test", 2)], 16))
     assert [numbers(r, "x", "width") for r in chart.all("rect")] == [[0, 375], [375, 125]]

@@ -70,6 +70,7 @@ def test_tick_labels_have_the_decimals_that_tell_them_apart() -> None:
     assert tick_text(0.975, (0.97, 0.975, 0.98), percent=True) == "97.5%"
     assert tick_text(-2000.0, (-2000.0, 0.0)) == "−2,000"
     assert tick_text(2e-6, (0.0, 2e-6)) == "2e−6"
+    assert tick_text(0.9, (0.0, 0.5, 0.9, 0.95)) == "0.90"
     assert tick_text(1e5, (1e-5, 1.0, 1e5)) == "100,000"
 
 
