@@ -176,7 +176,8 @@ def _loss_figure(rows: tuple[EpochRow, ...], name: str, mark: tuple[float, str] 
     scaled = ", between targets and answers scaled to a standard deviation of 1"
     return Figure(
         title="Loss",
-        caption=f"What training makes small{scaled if name == 'r2' else ''}.",
+        caption=f"What training makes small{scaled if name == 'r2' else ''}. Smoothed or blended "
+        "labels raise the training loss alone.",
         chart=line_chart(
             _series(rows, lambda r: r.train_loss, lambda r: r.val_loss),
             title="Loss by pass",
