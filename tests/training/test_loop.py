@@ -254,6 +254,7 @@ def test_checkpoints_inside_a_pass_are_written_when_due(tmp_path: Path) -> None:
 def test_the_log_adds_up(tmp_path: Path) -> None:
     rows: list[EpochRow] = []
     losses: list[float] = []
+    accuracies: list[float] = []
 
     class Keep(Observer):
         def passed(self, row: EpochRow) -> None:
@@ -261,6 +262,7 @@ def test_the_log_adds_up(tmp_path: Path) -> None:
 
         def stepped(self, event: StepEvent) -> None:
             losses.append(event.loss * event.pictures)
+            accuracies.append(event.accuracy)
 
     trainer = make_trainer(tmp_path)
     trainer.observers = [Keep()]
@@ -271,6 +273,7 @@ def test_the_log_adds_up(tmp_path: Path) -> None:
         expected = sum(losses[4 * number : 4 * number + 4]) / PICTURES
         assert row.train_loss == pytest.approx(expected, rel=1e-12)
         assert 0 <= row.train_score <= 1
+        assert row.train_score == accuracies[4 * number + 3]
         assert row.lr == trainer.updater.schedule.at(row.step - 1)
 
 

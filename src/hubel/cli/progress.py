@@ -103,12 +103,13 @@ class TerminalWatcher(Watcher):
             self.loss, self.rate = event.loss, rate
         self.loss = _SMOOTH * self.loss + (1 - _SMOOTH) * event.loss
         self.rate = _SMOOTH * self.rate + (1 - _SMOOTH) * rate
+        right = "" if math.isnan(event.accuracy) else f"  accuracy {event.accuracy:.1%}"
         if self.task is not None:
             self.bar.update(
                 self.task,
                 completed=event.step,
                 description=f"pass {event.pass_number}",
-                figures=f"loss {self.loss:.4f}  {self.rate:,.0f} pictures/s",
+                figures=f"loss {self.loss:.4f}{right}  {self.rate:,.0f} pictures/s",
             )
 
     def _show_phases(self, event: StepEvent) -> None:

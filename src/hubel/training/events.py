@@ -33,6 +33,8 @@ class StepEvent:
     """From 1."""
     lr: float
     loss: float
+    accuracy: float
+    """Share of right answers in the pass so far; NaN where the task has no classes."""
     pictures: int
     inputs: Tensor
     outputs: Tensor

@@ -235,6 +235,7 @@ class Trainer:
             pass_number=pass_index + 1,
             lr=lr,
             loss=total,
+            accuracy=self._accuracy(),
             pictures=pictures,
             inputs=inputs,
             outputs=outputs.detach(),
@@ -274,6 +275,12 @@ class Trainer:
         truth = targets.argmax(1) if targets.ndim == 2 else targets
         return int((outputs.detach().argmax(1) == truth).sum())
 
+    def _accuracy(self) -> float:
+        """Return the share of right answers in the pass so far; NaN without classes."""
+        if self.settings.task != "classification":
+            return math.nan
+        return self.progress.hits / self.progress.pictures
+
     def _refuse_non_finite(self, loss: float, batch: Batch) -> None:
         if math.isfinite(loss):
             return
@@ -294,13 +301,12 @@ class Trainer:
                 self.updater.plateau.update(val_loss)
         self._tick()
         epoch = -(-progress.step // settings.steps_per_pass)
-        classified = settings.task == "classification"
         row = EpochRow(
             epoch=epoch,
             step=progress.step,
             lr=self.updater.rate(progress.step - 1),
             train_loss=progress.loss_sum / progress.pictures,
-            train_score=progress.hits / progress.pictures if classified else math.nan,
+            train_score=self._accuracy(),
             val_loss=val_loss,
             val_score=val_score,
             pictures_per_s=progress.pictures / progress.pass_seconds,
