@@ -354,3 +354,24 @@ def test_threads_give_the_same_pixels(tmp_path: Path) -> None:
         together = list(pool.map(decode, paths * 4))
     for position, pixels in enumerate(together):
         np.testing.assert_array_equal(pixels, alone[position % len(paths)])
+
+
+def test_a_tiff_of_floating_point_colours_is_refused_in_words(tmp_path: Path):
+    """Pillow knows no picture of three floating-point channels."""
+    path = tmp_path / "colours.tif"
+    path.write_bytes(_tiff_of_float_colours())
+    with pytest.raises(PictureError, match="arrangement of channels and bits is not one"):
+        decode(path)
+
+
+def _tiff_of_float_colours() -> bytes:
+    """Return a TIFF of one pixel with three 32-bit floating-point samples."""
+    bits, kinds, pixels = 134, 140, 146  # where what does not fit into a tag begins
+    tags = [
+        (256, 3, 1, 1), (257, 3, 1, 1), (258, 3, 3, bits), (259, 3, 1, 1), (262, 3, 1, 2),
+        (273, 4, 1, pixels), (277, 3, 1, 3), (278, 3, 1, 1), (279, 4, 1, 12), (339, 3, 3, kinds),
+    ]  # fmt: skip
+    head = struct.pack("<2sHIH", b"II", 42, 8, len(tags))
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    values = struct.pack("<I3H3H3f", 0, 32, 32, 32, 3, 3, 3, 0.1, 0.2, 0.3)
+    return head + entries + values

@@ -168,6 +168,8 @@ def _header(file: BinaryIO, where: str) -> ImageFile:
 def _reason(error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError):
         return f"more pixels than the {MAX_PIXELS / 1e6:.0f} million that are decoded"
+    if "unknown pixel mode" in str(error):
+        return "its arrangement of channels and bits is not one that is decoded; save it as PNG"
     if isinstance(error, UnidentifiedImageError | SyntaxError):
         return f"its header is damaged ({error})"
     if "truncated" in str(error).lower():
