@@ -50,8 +50,11 @@ def planned_epochs(plan: Plan) -> int | None:
 
 
 def best_row(rows: tuple[EpochRow, ...]) -> EpochRow | None:
-    """Return the first row with the highest validation score; None where there is none."""
-    known = [row for row in rows if math.isfinite(row.val_score)]
+    """Return the row whose weights were kept; None where there is no validation split.
+
+    It has the highest validation score; of several, it is the last, as in the training loop.
+    """
+    known = [row for row in reversed(rows) if math.isfinite(row.val_score)]
     return max(known, key=lambda row: row.val_score) if known else None
 
 
