@@ -23,8 +23,9 @@ def predict(
         Files, folders, patterns, or - for a list of them on standard input.
     """
     from hubel.cli.console import console, print_json_line
-    from hubel.cli.tables import plain_table, prediction_row
+    from hubel.cli.tables import nothing_answered, plain_table, prediction_row
     from hubel.errors import UsageError
+    from hubel.results import Run
     from hubel.workflows.predict import predict as run_prediction
 
     settings = options or PredictOptions()
@@ -41,4 +42,7 @@ def predict(
             table.add_row(*prediction_row(prediction))
     if not settings.json:
         out.print(table)
+    sentence = nothing_answered(Run.open(run).calibrated())
+    if sentence:
+        out.print(sentence, style="yellow", markup=False)
     return 1 if failed else 0

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hubel.results import (
+    Calibrated,
     ClassScore,
     Evaluation,
     Finding,
@@ -170,12 +171,29 @@ def classes_table(scores: Sequence[ClassScore], most: int = 40) -> Table:
     for score in shown:
         table.add_row(
             Text(score.name),
-            *(f"{share:.1%}" for share in (score.precision, score.recall, score.f1)),
+            *(_share(value) for value in (score.precision, score.recall, score.f1)),
             f"{score.support:,}",
         )
     if len(scores) > most:
         table.add_row(f"and {len(scores) - most} more with a higher F1", "", "", "", "")
     return table
+
+
+def _share(value: float) -> str:
+    """Return a share in percent; a dash where it is not defined, as a precision of no answers."""
+    return "–" if math.isnan(value) else f"{value:.1%}"
+
+
+def nothing_answered(calibrated: Calibrated | None) -> str:
+    """Return a sentence where every answer is "unknown" by rule; empty elsewhere."""
+    if calibrated is None or calibrated.unknown_threshold <= 1:
+        return ""
+    return (
+        f'Every answer is "unknown": {calibrated.pictures} validation pictures are too few, or too '
+        f"often wrong, to promise an error rate of {calibrated.wanted_error:.0%}. The most "
+        "probable classes are listed all the same; hubel evaluate RUN --unknown-error RATE sets "
+        "another rate."
+    )
 
 
 def prediction_row(prediction: Prediction) -> tuple[Text, Text, Text, Text]:
