@@ -17,7 +17,7 @@ from hubel.training.optimizers import OPTIMIZERS
 from hubel.training.schedules import SHAPES
 
 SOURCE = Path(__file__).parents[2] / "src" / "hubel"
-MACHINERY = {"__init__", "files", "libraries", "loading", "table"}
+MACHINERY = {"__init__", "architecture", "files", "libraries", "loading", "table"}
 """Files of architectures/ that are no paper's page."""
 
 
@@ -31,7 +31,7 @@ def words(kind: type, field: str) -> str:
 def test_every_architecture_file_is_in_the_table():
     files = {path.stem for path in (SOURCE / "architectures").glob("*.py")} - MACHINERY
     homes = {
-        entry.build.__module__.rpartition(".")[2] for entry in ARCHITECTURES.values()
+        entry.builder.__module__.rpartition(".")[2] for entry in ARCHITECTURES.values()
     }  # fmt: skip
     assert homes == files
 

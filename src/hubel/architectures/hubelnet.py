@@ -20,6 +20,7 @@ from typing import Final
 
 from torch import Tensor, nn
 
+from hubel.architectures.architecture import Architecture
 from hubel.errors import UsageError
 
 STEM: Final = (  # pictures below this side, stride, kernel
@@ -100,3 +101,18 @@ def build(
         if value < least:
             raise UsageError(f"hubelnet's {name} must be at least {least}, not {value}.")
     return HubelNet(outputs, channels, size, width, pairs)
+
+
+NETWORKS: Final = (
+    Architecture(
+        name="hubelnet",
+        builder=build,
+        least_size=LEAST_SIZE,
+        design_size=128,
+        params=524_024,
+        macs=21_410_816,
+        year=2026,
+        source="hubel",
+        summary="small residual network for any input size, fast on processors; the default",
+    ),
+)

@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from hubel.architectures.architecture import Architecture
 from hubel.errors import UsageError
 
 SIDE: Final = 32
@@ -218,3 +219,22 @@ def build(
     if output not in {None, "rbf", "linear"}:
         raise UsageError(f"lenet5's output is rbf or linear, not {output!r}.")
     return LeNet5(outputs, channels, output or ("rbf" if outputs == 10 else "linear"))
+
+
+NETWORKS: Final = (
+    Architecture(
+        name="lenet5",
+        builder=build,
+        least_size=SIDE,
+        design_size=SIDE,
+        fixed_size=True,
+        design_outputs=10,
+        design_channels=1,
+        params=60_000,
+        macs=415_680,  # as it runs: the table's empty places of C3 are zeros of a full kernel
+        year=1998,
+        source="lecun1998gradient",
+        summary="LeNet-5: trainable subsampling, the C3 connection table, fixed RBF output",
+        other_tasks={"output": "linear"},
+    ),
+)

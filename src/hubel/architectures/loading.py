@@ -9,9 +9,10 @@ from typing import Any, Final
 import torch
 from torch import nn
 
+from hubel.architectures.architecture import Architecture
 from hubel.architectures.files import FileFactory, is_file_name, open_factory
 from hubel.architectures.libraries import build_timm, build_torchvision
-from hubel.architectures.table import ARCHITECTURES, Architecture
+from hubel.architectures.table import ARCHITECTURES
 from hubel.errors import UsageError, close_matches, look_up
 from hubel.results import Task
 

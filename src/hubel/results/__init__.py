@@ -1,6 +1,7 @@
 """What flows between stages: frozen results, and the run folder that reads and writes them."""
 
 from hubel.results.calibration import Calibrated
+from hubel.results.check import Check, CheckTotal, Field, LayerRow
 from hubel.results.evaluation import (
     Calibration,
     ClassScore,
@@ -23,14 +24,18 @@ from hubel.results.training import EpochRow, Training
 __all__ = [
     "Calibrated",
     "Calibration",
+    "Check",
+    "CheckTotal",
     "Choice",
     "ClassCount",
     "ClassScore",
     "DuplicateGroup",
     "EpochRow",
     "Evaluation",
+    "Field",
     "Finding",
     "Inspection",
+    "LayerRow",
     "Metric",
     "Mistake",
     "ModelCard",

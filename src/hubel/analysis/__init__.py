@@ -1,0 +1,1 @@
+"""What a trace tells before any training: receptive fields, costs, memory, design lint."""

@@ -1,0 +1,23 @@
+"""From any nn.Module to an immutable trace of the operations that it really runs."""
+
+from hubel.tracing.trace import (
+    ConstantRef,
+    ModuleCall,
+    Operation,
+    Trace,
+    Value,
+    ValueRef,
+    Weight,
+    WeightRef,
+)
+
+__all__ = [
+    "ConstantRef",
+    "ModuleCall",
+    "Operation",
+    "Trace",
+    "Value",
+    "ValueRef",
+    "Weight",
+    "WeightRef",
+]
