@@ -89,4 +89,6 @@ class Check:
     not_analysed: tuple[str, ...]
     """Operations without a rule, by name; what they cost is in no sum."""
     findings: tuple[Finding, ...]
+    edges: tuple[tuple[int, int], ...] = ()
+    """Pairs of places in `layers`: the second reads what the first gives; -1 is the input."""
     notes: tuple[str, ...] = ()
