@@ -7,6 +7,7 @@ towards the mean of its neighbours as far as the order allows.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,6 +16,10 @@ from typing import Final
 SWEEPS: Final = 4
 LONGEST: Final = 14
 """Ranks that an edge may span through places of its own; longer ones are drawn aside."""
+MANY: Final = 3
+"""Of a node with more readers than these, only edges to the next two ranks get places."""
+LINE: Final = 0.2
+"""Room of a line that passes a rank, in columns; a box has 1."""
 
 Point = tuple[float, float]
 
@@ -41,24 +46,26 @@ def layered(nodes: int, edges: Sequence[tuple[int, int]]) -> Layout:
         if not 0 <= first < second < nodes:
             raise ValueError(f"an edge from {first} to {second} in a graph of {nodes} nodes")
     ranks = _ranks(nodes, edges)
+    readers = Counter(first for first, _ in edges)
     chains: list[list[int]] = []
     height = list(ranks)
     for first, second in edges:
         span = ranks[second] - ranks[first]
         chain = [first]
-        if span <= LONGEST:
+        if span <= (2 if readers[first] > MANY else LONGEST):
             for rank in range(ranks[first] + 1, ranks[second]):
                 chain.append(len(height))
                 height.append(rank)
         chains.append([*chain, second])
     near: list[list[int]] = [[] for _ in height]
-    for (first, second), chain in zip(edges, chains, strict=True):
-        if ranks[second] - ranks[first] > LONGEST:
+    for chain in chains:
+        if len(chain) <= height[chain[-1]] - height[chain[0]]:
             continue
         for one, other in pairwise(chain):
             near[one].append(other)
             near[other].append(one)
-    x = _columns(_ordered(height, near), height, near)
+    room = [1.0] * nodes + [LINE] * (len(height) - nodes)
+    x = _columns(_ordered(height, near), room, near)
     left = min(x, default=0.0)
     points = [(place - left, float(rank)) for place, rank in zip(x, height, strict=True)]
     return Layout(
@@ -105,10 +112,10 @@ def _number(row: Sequence[int], place: list[float]) -> None:
 
 
 def _columns(
-    rows: Sequence[Sequence[int]], height: Sequence[int], near: Sequence[Sequence[int]]
+    rows: Sequence[Sequence[int]], room: Sequence[float], near: Sequence[Sequence[int]]
 ) -> list[float]:
-    """Return a column for each node: near its neighbours, one apart from the next in its rank."""
-    x = [0.0] * len(height)
+    """Return a column for each node: near its neighbours, clear of the next ones in its rank."""
+    x = [0.0] * len(room)
     for row in rows:
         _number(row, x)
     for sweep in range(SWEEPS):
@@ -117,22 +124,27 @@ def _columns(
                 sum(x[other] for other in near[node]) / len(near[node]) if near[node] else x[node]
                 for node in row
             ]
-            for node, column in zip(row, _apart(wished), strict=True):
+            rooms = [room[node] for node in row]
+            for node, column in zip(row, _apart(wished, rooms), strict=True):
                 x[node] = column
     return x
 
 
-def _apart(wished: Sequence[float]) -> list[float]:
-    """Return the columns nearest to `wished` (least squares) that rise by at least one each.
+def _apart(wished: Sequence[float], rooms: Sequence[float]) -> list[float]:
+    """Return the columns nearest to `wished` (least squares) at which neighbours do not touch.
 
-    Isotonic regression of wished[i] - i by pooling adjacent violators.
+    Neighbours i and i + 1 are at least (rooms[i] + rooms[i + 1]) / 2 apart: isotonic regression
+    of what is wished less the least distance from the first, by pooling adjacent violators.
     """
+    least = [0.0]
+    for one, other in pairwise(rooms):
+        least.append(least[-1] + (one + other) / 2)
     pools: list[tuple[float, int]] = []
-    for index, column in enumerate(wished):
-        total, amount = column - index, 1
+    for column, distance in zip(wished, least, strict=True):
+        total, amount = column - distance, 1
         while pools and pools[-1][0] * amount > total * pools[-1][1]:
             before, many = pools.pop()
             total, amount = total + before, amount + many
         pools.append((total, amount))
     level = [total / amount for total, amount in pools for _ in range(amount)]
-    return [column + index for index, column in enumerate(level)]
+    return [column + distance for column, distance in zip(level, least, strict=True)]

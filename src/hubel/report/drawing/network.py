@@ -18,7 +18,7 @@ HEIGHT: Final = 40.0
 COLUMN: Final = 188.0
 RANK: Final = 66.0
 MARGIN: Final = 24.0
-ASIDE: Final = 30.0
+ASIDE: Final = 90.0
 """How far lines of long edges swing out."""
 
 
@@ -33,10 +33,7 @@ def draw_network(check: Check) -> Markup:
     layout = layered(len(boxes) + 1, [(first + 1, second + 1) for first, second in pairs])
     width = layout.width * COLUMN + WIDTH + 2 * (MARGIN + ASIDE)
     height = (layout.ranks - 1) * RANK + HEIGHT + 2 * MARGIN
-    lines = [
-        tag("path", d=_route(route, aside=_is_aside(route)), class_="edge")
-        for route in layout.routes
-    ]
+    lines = [_line(route) for route in layout.routes]
     picture = check.input[1:]
     drawn = [_box(box, place, picture) for box, place in zip(boxes, layout.places[1:], strict=True)]
     source = _frame(layout.places[0], "input", " × ".join(map(str, check.input)), class_="source")
@@ -63,11 +60,12 @@ def _box(box: Box, place: Point, picture: Sequence[int]) -> Markup:
     """Return one box with its name, its output shape and its tip."""
     name = box.head.kind + (f" {box.head.details}" if box.head.details else "")
     others = "".join(f" · {row.kind}" for row in box.rows[1:])
+    shape = shape_text(box.last.output_shape) + others
     seen = region(box, picture)
     return _frame(
         place,
-        name + others,
-        shape_text(box.last.output_shape),
+        name,
+        shape,
         tag("title", tip(box)),
         class_="box hit",
         shade=min(1.0, box.share**0.5) if box.share > 0 else 0.0,
@@ -92,33 +90,32 @@ def _frame(
         tag("rect", x=x, y=y, width=WIDTH, height=HEIGHT, rx=4, class_="ground"),
         tag("rect", x=x, y=y, width=WIDTH, height=HEIGHT, rx=4, class_="cost", fill_opacity=shade),
         tag("text", shorten(name, WIDTH - 16, 12), x=x + 8, y=y + 16, class_="name"),
-        tag("text", shape, x=x + 8, y=y + 32, class_="tick"),
+        tag("text", shorten(shape, WIDTH - 16, 11), x=x + 8, y=y + 32, class_="tick"),
         class_=class_,
         data_region=region,
     )
 
 
-def _is_aside(route: Sequence[Point]) -> bool:
-    """Return whether an edge has no places of its own in the ranks between its ends."""
-    return len(route) == 2 and route[1][1] - route[0][1] > 1
+def _line(route: Sequence[Point]) -> Markup:
+    """Return an edge: smooth from box to box, or a faint bow at the left of what lies between."""
+    (x, y), (to_x, to_y) = _corner(route[0]), _corner(route[-1])
+    span = route[-1][1] - route[0][1]
+    if len(route) == 2 and span > 1:
+        left = figure(min(x, to_x) - min(ASIDE, 6 * span))
+        y, to_y = y + HEIGHT / 2, to_y + HEIGHT / 2
+        bow = f"C{left} {figure(y)} {left} {figure(to_y)} {figure(to_x)} {figure(to_y)}"
+        return tag("path", d=f"M{figure(x)} {figure(y)}{bow}", class_="edge aside")
+    return tag("path", d=_route([_corner(place) for place in route]), class_="edge")
 
 
-def _route(route: Sequence[Point], *, aside: bool) -> str:
-    """Return the `d` of an edge: smooth from box to box, or a bow at the left of all between."""
-    points = [_corner(place) for place in route]
-    (x0, y0), (x1, y1) = points[0], points[-1]
-    if aside:
-        left = min(x0, x1) - ASIDE
-        return (
-            f"M{figure(x0)} {figure(y0 + HEIGHT / 2)}C{figure(left)} {figure(y0 + HEIGHT / 2)} "
-            f"{figure(left)} {figure(y1 + HEIGHT / 2)} {figure(x1)} {figure(y1 + HEIGHT / 2)}"
-        )
+def _route(corners: Sequence[Point]) -> str:
+    """Return the `d` of an edge through the places between its ends."""
     middle = WIDTH / 2
-    text = f"M{figure(x0 + middle)} {figure(y0 + HEIGHT)}"
-    for place, ((x, y), (to_x, to_y)) in enumerate(pairwise(points), start=1):
+    text = f"M{figure(corners[0][0] + middle)} {figure(corners[0][1] + HEIGHT)}"
+    for place, ((x, y), (to_x, to_y)) in enumerate(pairwise(corners), start=1):
         start, end = figure(x + middle), figure(to_x + middle)
         bend = figure((y + HEIGHT + to_y) / 2)
         text += f"C{start} {bend} {end} {bend} {end} {figure(to_y)}"
-        if place < len(points) - 1:
+        if place < len(corners) - 1:
             text += f"L{end} {figure(to_y + HEIGHT)}"
     return text
