@@ -1,5 +1,6 @@
 """From any nn.Module to an immutable trace of the operations that it really runs."""
 
+from hubel.tracing.recording import trace
 from hubel.tracing.trace import (
     ConstantRef,
     ModuleCall,
@@ -20,4 +21,5 @@ __all__ = [
     "ValueRef",
     "Weight",
     "WeightRef",
+    "trace",
 ]

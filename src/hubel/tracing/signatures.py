@@ -1,0 +1,120 @@
+"""What an operator's schema says, read once per operator: names, defaults, aliases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+from torch._ops import OpOverload
+
+KINDS: Final = {  # operators that compute the same thing on other devices or by other kernels
+    "_adaptive_avg_pool2d": "adaptive_avg_pool2d",
+    "_adaptive_avg_pool3d": "adaptive_avg_pool3d",
+    "_batch_norm_no_update": "native_batch_norm",
+    "_batch_norm_with_update": "native_batch_norm",
+    "_batch_norm_with_update_functional": "native_batch_norm",
+    "_convolution": "convolution",
+    "_log_softmax": "log_softmax",
+    "_native_batch_norm_legit": "native_batch_norm",
+    "_native_batch_norm_legit_no_training": "native_batch_norm",
+    "_prelu_kernel": "prelu",
+    "_reshape_alias": "view",
+    "_safe_softmax": "softmax",
+    "_scaled_dot_product_attention_math": "scaled_dot_product_attention",
+    "_scaled_dot_product_cudnn_attention": "scaled_dot_product_attention",
+    "_scaled_dot_product_efficient_attention": "scaled_dot_product_attention",
+    "_scaled_dot_product_flash_attention": "scaled_dot_product_attention",
+    "_scaled_dot_product_flash_attention_for_cpu": "scaled_dot_product_attention",
+    "_scaled_dot_product_fused_attention_overrideable": "scaled_dot_product_attention",
+    "_slow_conv2d_forward": "convolution",
+    "_softmax": "softmax",
+    "_to_copy": "to_copy",
+    "_unsafe_view": "view",
+    "batch_norm": "native_batch_norm",
+    "conv_depthwise3d": "convolution",
+    "convolution_overrideable": "convolution",
+    "cudnn_batch_norm": "native_batch_norm",
+    "miopen_batch_norm": "native_batch_norm",
+    "mkldnn_convolution": "convolution",
+    "slow_conv3d_forward": "convolution",
+}
+UNDECLARED_VIEWS: Final = frozenset({"_unsafe_view", "_reshape_alias"})
+"""Operators whose output shares the memory of their first argument, though the schema is silent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """What the schema of one operator says."""
+
+    kind: str
+    operator: str
+    names: tuple[str, ...]
+    defaults: Mapping[str, Any]
+    writes: tuple[str, ...]
+    """Arguments that it writes to."""
+    aliases: tuple[str | None, ...]
+    """For each output the argument whose memory it shares, or None; a list of outputs is one."""
+
+    def bind(self, positional: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
+        """Return every argument by name, in the order of the schema, defaults filled in."""
+        bound = dict(self.defaults)
+        bound.update(zip(self.names, positional, strict=False))
+        bound.update(named)
+        return bound
+
+
+@lru_cache(maxsize=None)
+def signature_of(operator: OpOverload) -> Signature:
+    """Return what the schema of an operator says."""
+    schema = operator._schema  # noqa: SLF001  # torch offers no public way to a schema
+    bare = schema.name.rpartition("::")[2]
+    holders: dict[str, str] = {}
+    for argument in schema.arguments:
+        for mark in argument.alias_info.before_set if argument.alias_info else ():
+            holders[mark] = argument.name
+    aliases = tuple(_holder(returned, holders) for returned in schema.returns)
+    if bare in UNDECLARED_VIEWS:
+        aliases = (schema.arguments[0].name,)
+    elif schema.returns and not any(aliases) and _is_split(schema):
+        aliases = (schema.arguments[0].name,)
+    return Signature(
+        kind=kind_of(bare),
+        operator=f"{schema.name.replace('::', '.')}.{schema.overload_name or 'default'}",
+        names=tuple(argument.name for argument in schema.arguments),
+        defaults={
+            argument.name: argument.default_value if argument.has_default_value() else None
+            for argument in schema.arguments
+        },
+        writes=tuple(
+            argument.name
+            for argument in schema.arguments
+            if argument.alias_info and argument.alias_info.is_write
+        ),
+        aliases=aliases,
+    )
+
+
+def kind_of(bare: str) -> str:
+    """Return an operator's kind from its name without namespace and overload.
+
+    >>> kind_of("add_"), kind_of("_softmax"), kind_of("upsample_nearest2d")
+    ('add', 'softmax', 'upsample_nearest2d')
+    """
+    plain = bare.removesuffix("_") if not bare.endswith("__") else bare
+    return KINDS.get(plain, plain)
+
+
+def _holder(returned: Any, holders: Mapping[str, str]) -> str | None:
+    """Return the argument whose memory an output shares."""
+    for mark in returned.alias_info.before_set if returned.alias_info else ():
+        if mark in holders:
+            return holders[mark]
+    return None
+
+
+def _is_split(schema: Any) -> bool:
+    """Return whether it cuts its first argument into views (marked `a -> *` in the schema)."""
+    first = schema.arguments[0].alias_info if schema.arguments else None
+    return bool(first and not first.is_write and "*" in first.after_set)
