@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -276,7 +276,7 @@ class Recorder(TorchDispatchMode):
     # Module calls ---------------------------------------------------------------------------
 
     @contextmanager
-    def module_calls(self) -> Iterator[None]:
+    def module_calls(self) -> Generator[None]:
         """Follow every module call of this thread."""
         original = nn.Module.__call__
         thread = threading.get_ident()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -76,7 +76,7 @@ class StandIns:
         self._saved: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = []
 
     @contextmanager
-    def in_place(self) -> Iterator[None]:
+    def in_place(self) -> Generator[None]:
         """Put the stand-ins into the modules.
 
         At the end, come what may, every attribute of every module is again the object that it was
@@ -142,7 +142,7 @@ def _refill(container: Any, content: Any) -> None:
 
 
 @contextmanager
-def randomness_kept() -> Iterator[None]:
+def randomness_kept() -> Generator[None]:
     """Restore the states of the random generators of Python, NumPy and torch (CPU) at the end."""
     python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
     try:
