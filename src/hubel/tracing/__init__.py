@@ -1,5 +1,6 @@
 """From any nn.Module to an immutable trace of the operations that it really runs."""
 
+from hubel.tracing.recording import trace
 from hubel.tracing.trace import (
     ConstantRef,
     ModuleCall,
@@ -10,6 +11,7 @@ from hubel.tracing.trace import (
     Weight,
     WeightRef,
 )
+from hubel.tracing.weightless import Weightless
 
 __all__ = [
     "ConstantRef",
@@ -20,4 +22,6 @@ __all__ = [
     "ValueRef",
     "Weight",
     "WeightRef",
+    "Weightless",
+    "trace",
 ]
