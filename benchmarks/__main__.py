@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import Final
 
-from benchmarks import digits, fashion, memory, resume, start
+from benchmarks import digits, fashion, memory, resume, start, transfer
 from benchmarks.recording import RESULTS, Section, record
 
 Benchmark = tuple[Callable[[argparse.ArgumentParser], None], Callable[..., Section]]
@@ -17,6 +17,7 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "fashion": (fashion.add_arguments, fashion.measure),
     "resume": (resume.add_arguments, resume.measure),
     "memory": (memory.add_arguments, memory.measure),
+    "transfer": (transfer.add_arguments, transfer.measure),
 }
 
 

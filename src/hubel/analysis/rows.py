@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from hubel.analysis.cost_rules import COST_RULES, FREE, nothing
 from hubel.analysis.costs import Costs
+from hubel.analysis.details import details
 from hubel.analysis.memory import inference_peak, storage_bytes, training_peak
 from hubel.results import CheckTotal, Field, LayerRow
 from hubel.tracing import ModuleCall, Trace, Value
@@ -72,6 +73,11 @@ def parts(trace: Trace) -> tuple[Part, ...]:
     return tuple(found)
 
 
+def row_parts(trace: Trace) -> tuple[Part, ...]:
+    """Return the parts that have a row in the table: all but those that only change the view."""
+    return tuple(part for part in parts(trace) if part.leaf or not _only_views(trace, part))
+
+
 def layer_rows(trace: Trace, costs: Costs, fields: Fields | None = None) -> tuple[LayerRow, ...]:
     """Return a row for each call of a leaf module and for each group of bare operations.
 
@@ -83,8 +89,7 @@ def layer_rows(trace: Trace, costs: Costs, fields: Fields | None = None) -> tupl
     storages, inside = storage_bytes(trace), _weights_inside(trace)
     rows = [
         _row(trace, costs, fields or {}, part, counted, storages, inside)
-        for part in parts(trace)
-        if part.leaf or not _only_views(trace, part)
+        for part in row_parts(trace)
     ]
     macs = sum(row.macs for row in rows)
     return tuple(replace(row, share=row.macs / macs if macs else 0.0) for row in rows)
@@ -196,6 +201,7 @@ def _row(
         path=part.path,
         call=part.call,
         kind=part.kind,
+        details=_details(trace, part),
         depth=part.depth,
         input_shape=trace.values[part.inputs[0]].shape if part.inputs else (),
         output_shape=outputs[0].shape if outputs else (),
@@ -210,6 +216,12 @@ def _row(
         share=0.0,
         receptive_field=fields.get(outputs[0].id) if outputs else None,
     )
+
+
+def _details(trace: Trace, part: Part) -> str:
+    """Return the details of the part's first operation that has any."""
+    found = (details(trace.operations[place]) for place in part.operations)
+    return next(filter(None, found), "")
 
 
 def _weights_inside(trace: Trace) -> dict[str, list[int]]:
