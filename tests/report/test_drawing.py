@@ -3,6 +3,7 @@
 import re
 import sys
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -69,6 +70,11 @@ def test_normalisation_and_activation_join_their_layer_but_not_across_a_branch()
         ["stem", "bn", "relu"], ["conv"], [""], ["head"]
     ]  # fmt: skip
     assert pairs == ((-1, 0), (0, 1), (0, 2), (1, 2), (2, 3))
+
+
+def test_a_row_that_reads_nothing_is_left_out():
+    idle = replace(CHECK, layers=(*ROWS, replace(ROWS[2], path="dropout", kind="Dropout")))
+    assert len(boxes_of(idle)[0]) == len(boxes_of(CHECK)[0])
 
 
 def test_tip_tells_the_figures():

@@ -41,7 +41,8 @@ def boxes_of(check: Check) -> tuple[tuple[Box, ...], tuple[tuple[int, int], ...]
     """Return the boxes of a network and who reads whom among them; -1 is the input.
 
     A row joins the box before it where it is that box's only reader, reads nothing else, costs no
-    MACs and keeps the number of values: normalisation, activation, dropout, flattening.
+    MACs and keeps the number of values: normalisation, activation, dropout, flattening. Rows that
+    read nothing are left out: modules that do nothing in evaluation, as dropout.
     """
     readers: dict[int, int] = {}
     sources: dict[int, list[int]] = {}
@@ -52,6 +53,8 @@ def boxes_of(check: Check) -> tuple[tuple[Box, ...], tuple[tuple[int, int], ...]
     members: list[list[int]] = []
     for place, row in enumerate(check.layers):
         before = sources.get(place, [])
+        if not before:
+            continue
         if len(before) == 1 and before[0] >= 0 and readers[before[0]] == 1 and _joins(row):
             home[place] = home[before[0]]
             members[home[place]].append(place)
