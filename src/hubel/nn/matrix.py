@@ -3,7 +3,8 @@
 vec(conv(x)) = C vec(x) + b, where vec flattens (channels, *axes). Row i of C holds the weights of
 neuron i at the inputs that it sees, and nothing elsewhere: that is local connection. The same
 weights stand in every row of one output map: that is weight sharing. The number of stored entries
-is the number of connections. The transposed convolution with the same numbers is C^T.
+is the number of connections. The transposed convolution with the same numbers is C^T. This is for
+study: ONNX has no sparse matrix product, and the convolution itself is faster.
 """
 
 from __future__ import annotations

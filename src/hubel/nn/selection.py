@@ -74,10 +74,10 @@ def straight_through_selection(
 ) -> Tensor:
     """Return a mask of zeros and `keep` ones over the last axis, with the gradient of a softmax.
 
-    Forward: 1 at the `keep` largest scores (of equal ones the first), else 0. Backward: the
-    gradient goes through  softmax(scores / temperature)  as if that had been the mask; this
-    estimator is biased. Where `sample` is set, Gumbel noise -log(-log u) is added to the scores
-    first: with keep = 1 and temperature 1 each place is then drawn with its softmax probability.
+    Forward: 1 at the `keep` largest scores (of equal ones those that torch.topk takes), else 0.
+    Backward: the gradient goes through  softmax(scores / temperature)  as if that had been the
+    mask; this estimator is biased. Where `sample` is set, Gumbel noise -log(-log u) is added to the
+    scores first: with keep = 1 each place is then drawn with its probability softmax(scores).
     (..., m), the shape stays.
     Errors: UsageError unless 1 <= keep <= m and the temperature is positive.
     Sources: bengio2013estimating, jang2017categorical.
@@ -94,7 +94,7 @@ def straight_through_selection(
         uniform = torch.rand_like(scores).clamp_min(least)
         scores = scores - (-uniform.log()).clamp_min(least).log()
     soft = (scores / temperature).softmax(-1)
-    chosen = scores.argsort(dim=-1, descending=True, stable=True)[..., :keep]
+    chosen = scores.topk(keep, dim=-1, sorted=False).indices
     hard = torch.zeros_like(scores).scatter(-1, chosen, 1.0)
     return hard + (soft - soft.detach())
 
