@@ -20,7 +20,7 @@ class DeformableConvolution(nn.Module):
     (n, inputs, h, w) becomes (n, outputs, h', w') with  h' = floor((h + 2 p - e) / stride) + 1,
     padding p = floor(e / 2), extent e = dilation (kernel - 1) + 1, and w' in the same way.
     The gradient jumps where an offset passes a whole number. ONNX has the operator (DeformConv)
-    from opset 19.
+    from opset 19, and ONNX Runtime runs it from 1.25.
     Sources: dai2017deformable, zhu2019deformable (modulated).
     """
 
