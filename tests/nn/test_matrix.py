@@ -112,6 +112,12 @@ def test_another_shape_is_said(shape):
         as_matrix(nn.Conv2d(2, 1, 3), shape)
 
 
+@pytest.mark.parametrize("layer", [nn.ConvTranspose2d(1, 1, 3), nn.Linear(2, 2)])
+def test_another_module_is_said(layer):
+    with pytest.raises(UsageError, match=f"not {type(layer).__name__}; a transposed convolution"):
+        as_matrix(layer, (1, 4, 4))
+
+
 def test_a_kernel_without_room_is_said():
     with pytest.raises(UsageError, match="needs at least 3 values"):
         as_matrix(nn.Conv1d(1, 1, 3), (1, 2))

@@ -41,16 +41,21 @@ class _Axis(NamedTuple):
     sources: Tensor
 
 
-def as_matrix(convolution: AnyConvolution, input_shape: tuple[int, ...]) -> FullyConnected:
+def as_matrix(convolution: nn.Module, input_shape: tuple[int, ...]) -> FullyConnected:
     """Return the sparse matrix and the bias of a convolution on inputs of one shape.
 
     `input_shape` is (inputs, *axes), without the batch. Stride, padding (torch's modes included),
     dilation, groups and flip are all in the matrix; gradients flow to the weights. Equal to the
     convolution up to the order of summation, so exactly equal on integers. It stores
     outputs * positions * inputs / groups * taps weights with two 64-bit indices each.
-    Errors: UsageError for another shape, or one on which the kernel finds no room.
-    Source: dumoulin2016guide.
+    Errors: UsageError for a module of another kind than torch's three convolutions and hubel's, for
+    another shape, or one on which the kernel finds no room. Source: dumoulin2016guide.
     """
+    if not isinstance(convolution, AnyConvolution):
+        raise UsageError(
+            "Only nn.Conv1d to nn.Conv3d and hubel's Convolution can be written out as a matrix, "
+            f"not {type(convolution).__name__}; a transposed convolution is the transpose of one."
+        )
     weight = convolution.weight
     outputs, in_group, *taps = weight.shape
     inputs, *sizes = input_shape
@@ -74,7 +79,7 @@ def as_matrix(convolution: AnyConvolution, input_shape: tuple[int, ...]) -> Full
         torch.stack([rows.flatten(), columns.flatten()]),
         weight.flatten(2)[:, :, used].flatten(),
         (outputs * cells, inputs * math.prod(sizes)),
-        check_invariants=False,
+        check_invariants=False,  # Said, as torch warns where nothing is said.
     ).coalesce()
     bias = weight.new_zeros(outputs) if convolution.bias is None else convolution.bias
     return FullyConnected(matrix, bias.repeat_interleave(cells))

@@ -160,8 +160,11 @@ class Resize(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the resized maps."""
-        corners = False if self.mode == "bilinear" else None
-        height, width = inputs.shape[2:]
-        scale = 1.0 if self.scale is None else self.scale
-        size = self.size or (int(height * scale), int(width * scale))
-        return F.interpolate(inputs, size, mode=self.mode, align_corners=corners)
+        return F.interpolate(
+            inputs,
+            self.size,
+            self.scale,
+            mode=self.mode,
+            align_corners=False if self.mode == "bilinear" else None,
+            recompute_scale_factor=None if self.scale is None else True,
+        )

@@ -8,6 +8,9 @@ narrow   0, 0                                   n - e + 1          also called v
 equal    floor((e - 1) / 2), ceil((e - 1) / 2)  n                  also called same
 wide     e - 1, e - 1                           n + e - 1          also called full
 
+With a stride s "equal" leaves ceil(n / s), as TensorFlow's "same" does, but it pads as for stride
+1, and TensorFlow only what the last window needs: the pixels that are read differ.
+
 Sources: dumoulin2016guide (arithmetic), araujo2019computing (extent).
 """
 
