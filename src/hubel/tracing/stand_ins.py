@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,9 +21,7 @@ def meta_copy(tensor: Tensor) -> Tensor:
     """Return a tensor of the same shape, strides and type on the meta device."""
     if tensor.is_sparse:
         return tensor.to("meta")
-    return torch.empty_strided(
-        tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta"
-    )  # fmt: skip
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
 
 
 def real_copy(tensor: Tensor) -> Tensor:
@@ -67,15 +65,23 @@ class StandIns:
     made: dict[int, Tensor]
     """By `id` of the network's own tensor."""
 
-    def __init__(self, model: nn.Module, substitute: Substitute) -> None:
+    def __init__(
+        self, model: nn.Module, substitute: Substitute, *, gradients: bool = False
+    ) -> None:
+        """`gradients`: whether stand-ins of trained parameters ask for gradients."""
         self.made = {}
+        self._gradients = gradients
         self._modules = list(model.modules())
         self._substitute = substitute
         self._saved: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = []
 
     @contextmanager
-    def in_place(self) -> Iterator[None]:
-        """Put the stand-ins into the modules; put everything back at the end, come what may."""
+    def in_place(self) -> Generator[None]:
+        """Put the stand-ins into the modules.
+
+        At the end, come what may, every attribute of every module is again the object that it was
+        (weights, buffers, modes), and dicts, lists and sets have their former content.
+        """
         try:
             for module in self._modules:
                 state = vars(module)
@@ -117,7 +123,7 @@ class StandIns:
         if found is None:
             found = self._substitute(tensor)
             if isinstance(tensor, nn.Parameter):
-                found = nn.Parameter(found, requires_grad=False)
+                found = nn.Parameter(found, self._gradients and tensor.requires_grad)
             self.made[id(tensor)] = found
         return found
 
@@ -136,19 +142,7 @@ def _refill(container: Any, content: Any) -> None:
 
 
 @contextmanager
-def modes_set(model: nn.Module, *, training: bool) -> Iterator[None]:
-    """Put every module into evaluation (or training) mode, and back into its own at the end."""
-    before = [(module, module.training) for module in model.modules()]
-    try:
-        model.train(training)
-        yield
-    finally:
-        for module, mode in before:
-            module.training = mode
-
-
-@contextmanager
-def randomness_kept() -> Iterator[None]:
+def randomness_kept() -> Generator[None]:
     """Restore the states of the random generators of Python, NumPy and torch (CPU) at the end."""
     python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
     try:
