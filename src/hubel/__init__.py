@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from hubel.errors import HubelError
     from hubel.results import Run
+    from hubel.tracing import trace
     from hubel.workflows.data import inspect
     from hubel.workflows.evaluate import evaluate
     from hubel.workflows.predict import predict
@@ -26,6 +27,7 @@ __all__ = [
     "evaluate",
     "inspect",
     "predict",
+    "trace",
     "train",
     "write_report",
 ]
@@ -36,6 +38,7 @@ _HOME: Final = {
     "evaluate": "hubel.workflows.evaluate",
     "inspect": "hubel.workflows.data",
     "predict": "hubel.workflows.predict",
+    "trace": "hubel.tracing",
     "train": "hubel.workflows.train",
     "write_report": "hubel.workflows.report",
 }

@@ -20,6 +20,7 @@ def test_the_public_names_are_pinned():
         "evaluate",
         "inspect",
         "predict",
+        "trace",
         "train",
         "write_report",
     ]

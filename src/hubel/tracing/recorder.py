@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,7 +14,15 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from hubel.tracing.signatures import Signature, signature_of
-from hubel.tracing.trace import ConstantRef, ModuleCall, Operation, Value, ValueRef, WeightRef
+from hubel.tracing.trace import (
+    ConstantRef,
+    ModuleCall,
+    Operation,
+    Value,
+    ValueRef,
+    Weight,
+    WeightRef,
+)
 
 DTYPES: dict[torch.dtype, tuple[str, int]] = {}
 
@@ -23,7 +32,7 @@ class _Prepared:
     """What a tensor is that depends on weights (or on nothing) but not on the data."""
 
     weights: tuple[int, ...]
-    """The one that a WeightRef names first; none for a constant."""
+    """None for a constant; a WeightRef names the first."""
 
 
 @dataclass(slots=True)
@@ -80,8 +89,15 @@ class _Held:
 class Recorder(TorchDispatchMode):
     """Records what runs while it is active."""
 
-    def __init__(self, paths: Mapping[int, str], weights: list[tuple[Tensor, int]]) -> None:
+    def __init__(
+        self,
+        paths: Mapping[int, str],
+        weights: Sequence[Weight],
+        stand_ins: Iterable[tuple[Tensor, int]],
+    ) -> None:
+        """`paths`: of the modules by `id`; `stand_ins`: tensors and the weights that they are."""
         super().__init__()
+        self._weights = weights
         self.values: list[Value] = []
         self.drafts: list[_Draft] = []
         self.calls: list[_CallDraft] = []
@@ -91,15 +107,14 @@ class Recorder(TorchDispatchMode):
         self._stack: list[int] = []
         self._times: dict[str, int] = {}
         self._storages = 0
-        for tensor, place in weights:
+        for tensor, place in stand_ins:
             self._hold(tensor, None, _Prepared((place,)), self._new_memory())
 
     # Values ---------------------------------------------------------------------------------
 
     def add_input(self, tensor: Tensor) -> int:
         """Make a tensor an input of the network."""
-        value = self._new_value(tensor, self._new_memory(), None)
-        return value
+        return self._new_value(tensor, self._new_memory(), None)
 
     def value_of(self, tensor: Tensor) -> int | None:
         """Return the value that a tensor holds now, or None where it holds no data."""
@@ -158,6 +173,11 @@ class Recorder(TorchDispatchMode):
         """Run an operation and write it down."""
         kwargs = kwargs or {}
         signature = signature_of(func)
+        if signature.composite:  # Arrives whole only in torch.inference_mode.
+            with self:
+                result = func.decompose(*args, **kwargs)
+            if result is not NotImplemented:
+                return result
         if signature.kind == "native_batch_norm":
             result = _batch_norm_shapes(func, args, kwargs)
         else:
@@ -177,7 +197,7 @@ class Recorder(TorchDispatchMode):
             else one
             for name, one in bound.items()
         }
-        if not inputs:
+        if signature.shape_only or not inputs:
             self._prepare(signature, bound, weights, result)
             return
         number = len(self.drafts)
@@ -219,9 +239,14 @@ class Recorder(TorchDispatchMode):
         self, signature: Signature, bound: dict[str, Any], weights: list[int], result: Any
     ) -> None:
         """Fold an operation that no data reaches into the weights or constants that it makes."""
-        prepared = _Prepared(tuple(dict.fromkeys(weights)))
+        prepared = _Prepared(tuple(sorted(dict.fromkeys(weights), key=self._rank)))
         for tensor, memory in self._outputs(signature, bound, result):
             self._hold(tensor, None, prepared, memory)
+
+    def _rank(self, place: int) -> tuple[bool, int]:
+        """Order weights that make up another: trained ones first, then the largest."""
+        weight = self._weights[place]
+        return not weight.trainable, -math.prod(weight.shape)
 
     def _memory_of(self, tensor: Tensor) -> _Memory:
         """Return the memory of a tensor, made here for one that was never seen."""

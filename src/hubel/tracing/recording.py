@@ -14,7 +14,6 @@ from hubel.tracing.stand_ins import (
     StandIns,
     list_weights,
     meta_copy,
-    modes_set,
     randomness_kept,
     real_copy,
 )
@@ -44,43 +43,58 @@ def trace(
     Errors: UsageError where the network cannot run on such an input, or cannot be traced.
     """
     _check_model(model)
-    examples = _examples(model, input_shape, batch, dtype)
     name = name or type(model).__name__
+    examples = _examples(model, input_shape, batch, dtype)
+    without = [meta_copy(one) for one in examples]
     try:
-        return _run(model, [meta_copy(one) for one in examples], meta_copy, training, name, ())
-    except Exception as problem:  # noqa: BLE001  # whatever fails there may run with numbers
-        first = _sentence(problem)
-    examples = [_random(one) for one in examples]
-    note = f"Traced by a real forward pass on the CPU, because without numbers it stops: {first}."
-    return _run(model, examples, real_copy, training, name, (note,))
+        return _run(model, without, meta_copy, training=training, name=name)
+    except _Stopped as stop:
+        note = f"Traced by a real forward pass on the CPU: without numbers it stops {stop}."
+    numbers = [_numbers(one) for one in examples]
+    try:
+        return _run(model, numbers, real_copy, training=training, name=name, notes=(note,))
+    except _Stopped as stop:
+        shapes = " and ".join(shape_words(one.shape) for one in numbers)
+        raise UsageError(
+            f"{name} cannot take an input of {shapes}: it stops {stop}; check the size and the "
+            "channels of the input."
+        ) from stop.__cause__
+
+
+class _Stopped(Exception):
+    """The network's forward raised; the text says where and what."""
+
+
+def shape_words(shape: Sequence[int]) -> str:
+    """Return a shape for people: 1x3x224x224."""
+    return "x".join(str(side) for side in shape)
 
 
 def _run(
     model: nn.Module,
     inputs: list[Tensor],
     substitute: Callable[[Tensor], Tensor],
+    *,
     training: bool,
     name: str,
-    notes: tuple[str, ...],
+    notes: tuple[str, ...] = (),
 ) -> Trace:
     """Record one forward pass."""
     weights, places = list_weights(model)
-    paths: dict[int, str] = {id(module): path for path, module in model.named_modules()}
+    paths = {id(module): path for path, module in model.named_modules()}
     stand_ins = StandIns(model, substitute)
-    with randomness_kept(), stand_ins.in_place(), modes_set(model, training=training):
-        known = [(made, places[key]) for key, made in stand_ins.made.items() if key in places]
-        recorder = Recorder(paths, known)
-        for one in inputs:
-            recorder.add_input(one)
-        with torch.no_grad(), recorder.module_calls(), recorder:
-            try:
+    with randomness_kept(), stand_ins.in_place():
+        made = [(tensor, places[key]) for key, tensor in stand_ins.made.items() if key in places]
+        recorder = Recorder(paths, weights, made)
+        taken = tuple(recorder.add_input(one) for one in inputs)
+        try:
+            with torch.no_grad(), recorder.module_calls(), recorder:
+                if any(module.training != training for module in model.modules()):
+                    model.train(training)
                 result = model(*inputs)
-            except Exception as problem:
-                where = f"in {recorder.failed_at}" if recorder.failed_at else "in its own forward"
-                shapes = ", ".join("x".join(map(str, one.shape)) for one in inputs)
-                raise UsageError(
-                    f"{name} cannot take an input of {shapes}: {where}, {_sentence(problem)}."
-                ) from problem
+        except Exception as problem:
+            where = f"in {recorder.failed_at}" if recorder.failed_at else "in its own forward"
+            raise _Stopped(f"{where}, {_sentence(problem)}") from problem
         outputs = recorder.values_in(result)
     return Trace(
         model=name,
@@ -89,7 +103,7 @@ def _run(
         weights=tuple(weights),
         operations=recorder.finished_operations(),
         calls=recorder.finished_calls(),
-        inputs=tuple(range(len(inputs))),
+        inputs=taken,
         outputs=outputs,
         notes=notes,
     )
@@ -110,10 +124,12 @@ def _examples(
     return [torch.empty((batch, *shape), dtype=kind, device="meta") for shape in shapes]
 
 
-def _random(example: Tensor) -> Tensor:
-    """Return an example as it is, or random numbers of its shape."""
+def _numbers(example: Tensor) -> Tensor:
+    """Return a copy of an example, or random numbers (zeros for whole numbers) of its shape."""
     if not example.is_meta:
         return example.detach().to("cpu", copy=True)
+    if not example.is_floating_point():
+        return torch.zeros(example.shape, dtype=example.dtype)
     generator = torch.Generator().manual_seed(0)
     return torch.randn(example.shape, generator=generator).to(example.dtype)
 

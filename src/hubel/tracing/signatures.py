@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
+import torch
 from torch._ops import OpOverload
 
 KINDS: Final = {  # operators that compute the same thing on other devices or by other kernels
@@ -32,16 +33,37 @@ KINDS: Final = {  # operators that compute the same thing on other devices or by
     "_softmax": "softmax",
     "_to_copy": "to_copy",
     "_unsafe_view": "view",
-    "batch_norm": "native_batch_norm",
     "conv_depthwise3d": "convolution",
     "convolution_overrideable": "convolution",
     "cudnn_batch_norm": "native_batch_norm",
     "miopen_batch_norm": "native_batch_norm",
     "mkldnn_convolution": "convolution",
     "slow_conv3d_forward": "convolution",
+    "unsafe_split": "split",
+    "unsafe_split_with_sizes": "split_with_sizes",
 }
-UNDECLARED_VIEWS: Final = frozenset({"_unsafe_view", "_reshape_alias"})
-"""Operators whose output shares the memory of their first argument, though the schema is silent."""
+UNDECLARED_VIEWS: Final = frozenset(
+    {"_reshape_alias", "_unsafe_view", "unsafe_split", "unsafe_split_with_sizes"}
+)
+"""Operators whose outputs share the memory of their first argument, though the schema is silent."""
+SHAPE_ONLY: Final = frozenset(
+    {
+        "empty_like",
+        "empty_strided",
+        "full_like",
+        "new_empty",
+        "new_empty_strided",
+        "new_full",
+        "new_ones",
+        "new_zeros",
+        "ones_like",
+        "rand_like",
+        "randint_like",
+        "randn_like",
+        "zeros_like",
+    }
+)
+"""Operators that read no numbers of their tensors, only shape and type: they make constants."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +78,9 @@ class Signature:
     """Arguments that it writes to."""
     aliases: tuple[str | None, ...]
     """For each output the argument whose memory it shares, or None; a list of outputs is one."""
+    shape_only: bool
+    composite: bool
+    """Whether torch itself defines it by other operators, which are recorded in its place."""
 
     def bind(self, positional: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
         """Return every argument by name, in the order of the schema, defaults filled in."""
@@ -93,6 +118,10 @@ def signature_of(operator: OpOverload) -> Signature:
             if argument.alias_info and argument.alias_info.is_write
         ),
         aliases=aliases,
+        shape_only=bare in SHAPE_ONLY,
+        composite=torch._C._dispatch_has_kernel_for_dispatch_key(  # noqa: SLF001
+            operator.name(), "CompositeImplicitAutograd"
+        ),
     )
 
 

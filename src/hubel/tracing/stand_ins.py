@@ -75,7 +75,11 @@ class StandIns:
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Put the stand-ins into the modules; put everything back at the end, come what may."""
+        """Put the stand-ins into the modules.
+
+        At the end, come what may, every attribute of every module is again the object that it was
+        (weights, buffers, modes), and dicts, lists and sets have their former content.
+        """
         try:
             for module in self._modules:
                 state = vars(module)
@@ -133,18 +137,6 @@ def _refill(container: Any, content: Any) -> None:
     else:
         container.clear()
         container.update(content)
-
-
-@contextmanager
-def modes_set(model: nn.Module, *, training: bool) -> Iterator[None]:
-    """Put every module into evaluation (or training) mode, and back into its own at the end."""
-    before = [(module, module.training) for module in model.modules()]
-    try:
-        model.train(training)
-        yield
-    finally:
-        for module, mode in before:
-            module.training = mode
 
 
 @contextmanager

@@ -81,11 +81,14 @@ class Operation:
     """Every argument by its name in the operator's schema, defaults filled in; tensors stand as
     ValueRef, WeightRef or ConstantRef, also inside lists."""
     inputs: tuple[int, ...]
-    """Values that it reads, in order of the arguments."""
+    """Values that it reads, in order of the arguments; then, where it writes in place, the former
+    versions of other views of that memory (see `outputs`)."""
     weights: tuple[int, ...]
     """Weights that it reads."""
     outputs: tuple[int, ...]
-    """Values that it makes (an in-place operation makes a new version of its value)."""
+    """Values that it makes. An in-place operation makes a new version of the value that it writes to;
+    and after those that it returns, a new version of every other view of that memory (also of the
+    tensor that it is a view of) which is read later: old content with what was written."""
     in_place: bool
     caller: int
     """The innermost module call that runs it: its place in `Trace.calls`."""
@@ -98,7 +101,9 @@ class ModuleCall:
     id: int
     """Its place in `Trace.calls`; 0 is the network itself."""
     path: str
-    """Name in `named_modules`, the first one where a module has several; empty for the network."""
+    """Name in `named_modules`, the first one where a module has several; empty for the network.
+    A module that `named_modules` does not know (made inside forward) is called after its caller and
+    its class: `features.Softmax()`."""
     call: int
     """0 for the module's first call, 1 for its second…"""
     kind: str
