@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from hubel.analysis.lint.graph import Graph
 from hubel.analysis.lint.groups import unmixed_groups
 from hubel.analysis.lint.kinds import REARRANGEMENTS
 from hubel.analysis.lint.layers import layer_of
 from hubel.analysis.lint.rule import Hit, Rule, Subject
 from hubel.analysis.lint.wording import count, some
-from hubel.tracing.trace import Trace, Weight
+from hubel.tracing.trace import Weight
 
 
 def _dead_branch(subject: Subject) -> Iterator[Hit]:
@@ -36,22 +37,20 @@ def _dead_branch(subject: Subject) -> Iterator[Hit]:
     )
 
 
-def _unread(trace: Trace, live: frozenset[int]) -> set[int]:
+def _unread(graph: Graph) -> set[int]:
     """Return the parameters that no operation of an output reads."""
-    read = {weight for place in live for weight in trace.operations[place].weights}
+    trace = graph.trace
+    read = {weight for place in graph.live for weight in trace.operations[place].weights}
     return {weight.id for weight in trace.weights if not weight.buffer} - read
 
 
 def _unused(subject: Subject) -> tuple[list[Weight], list[Weight]]:
     """Return the parameters that are used never, and those that are used in training only."""
-    from hubel.analysis.lint.graph import Graph
-
     trace = subject.trace
-    unread = _unread(trace, subject.graph.live)
+    unread = _unread(subject.graph)
     in_training: set[int] = set()
-    if unread and subject.training_trace is not None:
-        training = subject.training_trace()
-        in_training = unread - _unread(training, Graph(training).live)
+    if unread and subject.training is not None:
+        in_training = unread - _unread(subject.training)
     never = [trace.weights[place] for place in sorted(unread - in_training)]
     return never, [trace.weights[place] for place in sorted(in_training)]
 

@@ -28,13 +28,20 @@ class Subject:
     """The loss that it will be trained with, as `hubel train --loss` names it."""
     object_px: float | None = None
     """Side of the objects in the pictures, in pixels of the input."""
-    training_trace: Callable[[], Trace] | None = None
-    """Makes the trace in training mode; called by rules that doubt what they see."""
+    least_size: int | None = None
+    """Smallest side that the network declares."""
+    trace_training: Callable[[], Trace] | None = None
+    """Makes the trace in training mode; called once, where a rule doubts what it sees."""
 
     @cached_property
     def graph(self) -> Graph:
         """The trace as the rules walk over it."""
         return Graph(self.trace)
+
+    @cached_property
+    def training(self) -> Graph | None:
+        """The network as it runs in training; None where that cannot be known."""
+        return None if self.trace_training is None else Graph(self.trace_training())
 
     @cached_property
     def picture(self) -> tuple[int, ...]:
