@@ -11,6 +11,7 @@ from hubel.tracing.trace import (
     Weight,
     WeightRef,
 )
+from hubel.tracing.weightless import Weightless
 
 __all__ = [
     "ConstantRef",
@@ -21,5 +22,6 @@ __all__ = [
     "ValueRef",
     "Weight",
     "WeightRef",
+    "Weightless",
     "trace",
 ]
