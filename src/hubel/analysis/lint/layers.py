@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from hubel.tracing.trace import Operation, Trace, ValueRef, WeightRef
 
-MATRICES: Final = {"addmm": ("mat1", "mat2"), "mm": ("self", "mat2"), "linear": ("input", "weight")}
+MATRICES: Final = {"addmm": ("mat1", "mat2"), "mm": ("self", "mat2")}
 """Products of a value with a weight: the names of the two arguments."""
 
 
@@ -78,7 +78,7 @@ class Layer:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates: weights times applications."""
+        """Multiply-accumulates, as the table of costs counts them: weights times applications."""
         return self.weights * self.applications
 
     def extent(self, axis: int) -> int:
@@ -125,10 +125,10 @@ def _convolution(trace: Trace, operation: Operation) -> Layer | None:
 
 def _matrix(trace: Trace, operation: Operation) -> Layer | None:
     left, right = (operation.arguments[name] for name in MATRICES[operation.kind])
-    bias = operation.arguments.get("self" if operation.kind == "addmm" else "bias")
+    bias = operation.arguments["self"] if operation.kind == "addmm" else None
     if not (isinstance(left, ValueRef) and isinstance(right, WeightRef)) or len(right.shape) != 2:
         return None
-    features = right.shape if operation.kind != "linear" else right.shape[::-1]
+    features = right.shape
     result = operation.outputs[0]
     return Layer(
         operation=operation,

@@ -22,7 +22,9 @@ MULTIPLE: Final = 8
 def _heavy_fully_connected(subject: Subject) -> Iterator[Hit]:
     graph, trace = subject.graph, subject.trace
     once: dict[int, Layer] = {layer.weight.id: layer for layer in graph.layers}
-    full = [layer for layer in once.values() if not layer.convolves]
+    # A layer that is applied to many places of a picture is a 1×1 convolution under another name.
+    pictures = trace.input_shapes[0][0]
+    full = [one for one in once.values() if not one.convolves and one.applications == pictures]
     params = sum(math.prod(w.shape) for w in trace.weights if not w.buffer)
     held = sum(layer.weights for layer in full)
     if not full or held <= MOST * params or not any(layer.convolves for layer in graph.layers):
