@@ -21,9 +21,7 @@ def meta_copy(tensor: Tensor) -> Tensor:
     """Return a tensor of the same shape, strides and type on the meta device."""
     if tensor.is_sparse:
         return tensor.to("meta")
-    return torch.empty_strided(
-        tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta"
-    )  # fmt: skip
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
 
 
 def real_copy(tensor: Tensor) -> Tensor:
@@ -67,8 +65,12 @@ class StandIns:
     made: dict[int, Tensor]
     """By `id` of the network's own tensor."""
 
-    def __init__(self, model: nn.Module, substitute: Substitute) -> None:
+    def __init__(
+        self, model: nn.Module, substitute: Substitute, *, gradients: bool = False
+    ) -> None:
+        """`gradients`: whether stand-ins of trained parameters ask for gradients."""
         self.made = {}
+        self._gradients = gradients
         self._modules = list(model.modules())
         self._substitute = substitute
         self._saved: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = []
@@ -121,7 +123,7 @@ class StandIns:
         if found is None:
             found = self._substitute(tensor)
             if isinstance(tensor, nn.Parameter):
-                found = nn.Parameter(found, requires_grad=False)
+                found = nn.Parameter(found, self._gradients and tensor.requires_grad)
             self.made[id(tensor)] = found
         return found
 
