@@ -12,7 +12,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +73,7 @@ class FieldMap:
 
     def place(self, dim: int) -> int:
         """Return the place of a dimension's first factor among all factors."""
-        return sum(len(each) for each in self.factors[:dim])
+        return sum(map(len, self.factors[:dim]))
 
     def places(self, dim: int) -> range:
         """Return the places of all factors of a dimension."""
@@ -167,61 +168,56 @@ def _merged_step(steps: Sequence[float], lengths: Sequence[int]) -> tuple[float,
 
 def reshape(fields: FieldMap, shape: Sequence[int]) -> FieldMap:
     """Give the tensor another shape, row by row as memory lies; factors are split where needed."""
-    if tuple(shape) == fields.shape:
+    shape = tuple(shape)
+    if shape == fields.shape:
         return fields
-    cut = _cut(fields.lengths, shape)
-    if cut is None:
+    plan = _plan(fields.lengths, shape)
+    if plan is None:
         return _reshape_dense(fields, shape)
-    pieces, groups = cut
     axes: list[AxisMap] = []
     for axis in fields.axes:
-        lengths: list[int] = []
-        steps: list[float] = []
-        for length, step, parts in zip(axis.rows.shape[1:], axis.steps, pieces, strict=True):
-            lengths.extend(parts if length > 1 else (1,) * len(parts))
-            inner = np.cumprod((1, *parts[:0:-1]))[::-1]
-            steps.extend(step * int(each) for each in inner)
+        old = axis.rows.shape
+        lengths = [part.length if part.old >= 0 and old[1 + part.old] > 1 else 1 for part in plan]
+        steps = [axis.steps[part.old] * part.inner if part.old >= 0 else 0.0 for part in plan]
         axes.append(moved(axis, axis.rows.reshape(4, *lengths), steps))
-    return _with_ones(axes, groups)
-
-
-def _with_ones(axes: Sequence[AxisMap], groups: Sequence[Sequence[int]]) -> FieldMap:
-    """Insert a factor of length 1 for each new dimension that holds none."""
-    final: list[AxisMap] = []
-    for axis in axes:
-        place, rows, steps = 0, axis.rows, list(axis.steps)
-        for group in groups:
-            if not group:
-                rows = np.expand_dims(rows, 1 + place)
-                steps.insert(place, 0.0)
-            place += len(group) or 1
-        final.append(moved(axis, rows, steps))
-    return FieldMap(tuple(tuple(group) or (1,) for group in groups), tuple(final))
-
-
-def _cut(
-    lengths: Sequence[int], shape: Sequence[int]
-) -> tuple[list[tuple[int, ...]], list[list[int]]] | None:
-    """Return the parts of each old factor and the factors of each new dimension, if they divide."""
     groups: list[list[int]] = [[] for _ in shape]
+    for part in plan:
+        groups[part.dim].append(part.length)
+    return FieldMap(tuple(tuple(group) for group in groups), tuple(axes))
+
+
+class _Part(NamedTuple):
+    """A factor of the new shape, cut out of an old one."""
+
+    dim: int
+    length: int
+    old: int
+    """Place of the factor that it was cut out of; −1 for a new dimension of length 1."""
+    inner: int
+    """Units of the old factor from one unit of this one to the next."""
+
+
+@lru_cache(maxsize=1024)
+def _plan(lengths: tuple[int, ...], shape: tuple[int, ...]) -> tuple[_Part, ...] | None:
+    """Return the factors of a new shape, or None where old and new lengths do not divide."""
+    parts: list[_Part] = []
     left = list(shape)
+    filled = [False] * len(shape)
     at = 0
-    pieces: list[tuple[int, ...]] = []
-    for length in lengths:
-        parts: list[int] = []
-        rest = length
-        while rest > 1 or not parts:
-            while at < len(shape) - 1 and left[at] == 1 and (rest > 1 or groups[at]):
+    for old, length in enumerate(lengths):
+        rest, first = length, True
+        while rest > 1 or first:
+            while at < len(shape) - 1 and left[at] == 1 and (rest > 1 or filled[at]):
                 at += 1
             part = math.gcd(rest, left[at])
             if part not in {rest, left[at]} or (part == 1 and rest > 1):
                 return None
-            parts.append(part)
-            groups[at].append(part)
             rest //= part
             left[at] //= part
-        pieces.append(tuple(parts))
-    return pieces, groups
+            filled[at], first = True, False
+            parts.append(_Part(at, part, old, rest))
+    parts.extend(_Part(dim, 1, -1, 1) for dim, done in enumerate(filled) if not done)
+    return tuple(sorted(parts, key=lambda part: part.dim))
 
 
 def _reshape_dense(fields: FieldMap, shape: Sequence[int]) -> FieldMap:

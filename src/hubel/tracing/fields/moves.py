@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from hubel.tracing.fields.field_map import (
     drop,
     merge,
     moved,
+    reshape,
     spread,
 )
 
@@ -42,7 +44,7 @@ def window(
     axes: list[AxisMap] = []
     for axis, rows in zip(fields.axes, _gathered(fields, dim, taps, exact), strict=True):
         steps = (*axis.steps[:place], axis.steps[place] * rate, *axis.steps[place + 1 :])
-        axes.append(moved(axis, rows.min(axis=2 + place), steps))
+        axes.append(moved(axis, rows.min(axis=1 + place), steps))
     factors = (*fields.factors[:dim], (taps.shape[0],), *fields.factors[dim + 1 :])
     return FieldMap(factors, tuple(axes))
 
@@ -55,7 +57,7 @@ def unfold(fields: FieldMap, dim: int, taps: Taps, rate: float, dilation: float)
     for axis, rows in zip(fields.axes, _gathered(fields, dim, taps, None), strict=True):
         step = axis.steps[place]
         steps = (*axis.steps[:place], step * rate, step * dilation, *axis.steps[place + 1 :])
-        axes.append(moved(axis, rows, steps))
+        axes.append(moved(axis, rows.swapaxes(1 + place, 2 + place), steps))
     factors = (*fields.factors[:dim], tuple(taps.shape), *fields.factors[dim + 1 :])
     return FieldMap(factors, tuple(axes))
 
@@ -76,21 +78,23 @@ def shuffle(fields: FieldMap, dim: int, positions: NDArray[np.int64]) -> FieldMa
 
 
 def _gathered(fields: FieldMap, dim: int, taps: Taps, exact: Taps | None) -> list[Rows]:
-    """Return for each axis its rows with the dimension replaced by (units, taps)."""
+    """Return for each axis its rows with the dimension replaced by (taps, units)."""
     place, length = fields.place(dim), fields.factors[dim][0]
+    taps = taps.T
+    exact = None if exact is None else exact.T
     inside = taps.clip(0, length - 1)
     beyond = taps - inside
     exact = taps if exact is None else exact
     padding = (exact < 0) | (exact >= length)
     padded = bool(padding.any())
-    vanishing = padded and bool(padding.all(axis=1).any())
+    vanishing = padded and bool(padding.all(axis=0).any())
     tail = (1,) * (len(fields.lengths) - place - 1)
     gathered: list[Rows] = []
     for axis in fields.axes:
         step, rows = axis.steps[place], axis.rows
         constant = rows.shape[1 + place] == 1 and (step == 0 or axis.whole)
         if constant and not vanishing:
-            gathered.append(np.expand_dims(rows, 2 + place))
+            gathered.append(np.expand_dims(rows, 1 + place))
             continue
         rows = dense(rows, place, length)
         seen = rows.take(inside, axis=1 + place)
@@ -98,7 +102,7 @@ def _gathered(fields: FieldMap, dim: int, taps: Taps, exact: Taps | None) -> lis
             seen[:2] = rows[:2].take(exact.clip(0, length - 1), axis=1 + place)
         if padded:
             seen[:2] = np.where(padding.reshape(*padding.shape, *tail), NOTHING, seen[:2])
-        if step and not axis.whole and beyond.any():
+        if step and not axis.whole and (padded or exact is not taps):
             shift = beyond.reshape(*beyond.shape, *tail) * step
             seen[2] += shift
             seen[3] -= shift
@@ -270,11 +274,15 @@ def _same_grid(seeing: Sequence[tuple[AxisMap, tuple[int, ...]]], lengths: Seque
 
 def concatenate(maps: Sequence[FieldMap], dim: int) -> FieldMap:
     """Join maps along a dimension."""
-    rank = len(maps[0].factors)
-    maps = aligned([merge(each, dim) for each in maps], [one for one in range(rank) if one != dim])
+    rank, block = len(maps[0].factors), _block(maps, dim)
+    maps = aligned(
+        [_in_blocks(each, dim, block) for each in maps],
+        [one for one in range(rank) if one != dim],
+    )
     place = maps[0].place(dim)
     counts = [each.factors[dim][0] for each in maps]
-    factors = (*maps[0].factors[:dim], (sum(counts),), *maps[0].factors[dim + 1 :])
+    joined = (sum(counts),) if block == 1 else (sum(counts), block)
+    factors = (*maps[0].factors[:dim], joined, *maps[0].factors[dim + 1 :])
     axes: list[AxisMap] = []
     for at in range(len(maps[0].axes)):
         own = [each.axes[at] for each in maps]
@@ -287,6 +295,36 @@ def concatenate(maps: Sequence[FieldMap], dim: int) -> FieldMap:
     return FieldMap(factors, tuple(axes))
 
 
+def _block(maps: Sequence[FieldMap], dim: int) -> int:
+    """Return the largest count of neighbours along a dimension that see the same in every map.
+
+    Joined branches differ from each other, but seldom inside of one: kept in blocks, their maps
+    are as much smaller.
+    """
+    sizes: list[int] = []
+    for each in maps:
+        lengths, place = each.factors[dim], each.place(dim)
+        size = 1
+        for back in range(1, len(lengths) + 1):
+            at = place + len(lengths) - back
+            if any(axis.rows.shape[1 + at] > 1 or axis.steps[at] for axis in each.axes):
+                break
+            size *= lengths[-back]
+        sizes.append(size)
+    return math.gcd(*sizes)
+
+
+def _in_blocks(fields: FieldMap, dim: int, block: int) -> FieldMap:
+    """Make a dimension one factor, or two, the blocks and what is in one."""
+    if block == 1:
+        return merge(fields, dim)
+    shape = fields.shape
+    apart = reshape(fields, (*shape[:dim], shape[dim] // block, block, *shape[dim + 1 :]))
+    apart = merge(merge(apart, dim + 1), dim)
+    factors = (*apart.factors[:dim], (shape[dim] // block, block), *apart.factors[dim + 2 :])
+    return FieldMap(factors, apart.axes)
+
+
 def _joined_rows(parts: Sequence[Rows], counts: Sequence[int], place: int, step: float) -> Rows:
     """Return the rows of several maps one after the other, short where they are all the same."""
     first = parts[0]
@@ -297,17 +335,13 @@ def _joined_rows(parts: Sequence[Rows], counts: Sequence[int], place: int, step:
     if same and step == 0 and first.shape[1 + place] == 1:
         return first
     spread_parts = [dense(part, place, count) for part, count in zip(parts, counts, strict=True)]
-    shape = list(np.broadcast_shapes(*(part[:, *_first(part, place)].shape for part in spread_parts)))
+    others = [part.shape[: 1 + place] + part.shape[2 + place :] for part in spread_parts]
+    shape = np.broadcast_shapes(*others)
     full = [
-        np.broadcast_to(part, (*shape[: 1 + place], count, *shape[2 + place :]))
+        np.broadcast_to(part, (*shape[: 1 + place], count, *shape[1 + place :]))
         for part, count in zip(spread_parts, counts, strict=True)
     ]
     return np.concatenate(full, axis=1 + place)
-
-
-def _first(part: Rows, place: int) -> tuple[slice, ...]:
-    """Return an index that keeps one entry along a factor."""
-    return tuple(slice(0, 1) if at == place else slice(None) for at in range(part.ndim - 1))
 
 
 def misalignment(maps: Sequence[FieldMap]) -> str | None:

@@ -93,6 +93,7 @@ FIELD_RULES: Final[Mapping[str, Rule]] = {
     "flatten": shapes.view,
     "unflatten": shapes.view,
     "expand": shapes.expanded,
+    "as_strided": shapes.restrided,
     "copy": shapes.copy,
     "permute": shapes.permuted,
     "transpose": shapes.transposed,

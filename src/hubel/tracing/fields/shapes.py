@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -47,6 +48,22 @@ def copy(step: Step) -> FieldMap:
 def view(step: Step) -> FieldMap:
     """Give the tensor another shape."""
     return reshape(step.first(), step.out_shape)
+
+
+def restrided(step: Step) -> list[FieldMap | None]:
+    """Lay strides anew; known where the tensor keeps its shape and runs on in memory row by row.
+
+    Global average pooling does so to keep a channels-last layout.
+    """
+    fields = step.first()
+    shape = step.out_shape
+    inner = [math.prod(shape[dim + 1 :]) for dim in range(len(shape))]
+    strides = step.argument("stride")
+    kept = shape == fields.shape and all(
+        length == 1 or stride == expected
+        for length, stride, expected in zip(shape, strides, inner, strict=True)
+    )
+    return [fields if kept else None]
 
 
 def expanded(step: Step) -> FieldMap:
