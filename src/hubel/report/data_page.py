@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from hubel.report.data_view import data_view, tally
+from hubel.report.data_view import data_view
+from hubel.report.findings_view import tally
 from hubel.report.rendering import render
 from hubel.report.view import picture
 from hubel.report.words import count, duration, number

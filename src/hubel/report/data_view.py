@@ -9,21 +9,18 @@ from typing import Final
 from markupsafe import Markup
 
 from hubel.report.charts import stacked_bar
-from hubel.report.view import Fact, picture
-from hubel.report.words import count, listing, number, percent
-from hubel.results import ClassCount, Finding, Inspection, Summary
+from hubel.report.findings_view import FindingsView, findings_view
+from hubel.report.view import Fact
+from hubel.report.words import listing, number, percent
+from hubel.results import ClassCount, Inspection, Summary
 
 MOST_CLASSES: Final = 60
-MOST_NAMES: Final = 12
-MOST_PICTURES: Final = 16
-MOST_FINDINGS: Final = 100
 MOST_UNDECODABLE: Final = 200
 STRATA: Final = {
     "classification": "stratified by class",
     "multilabel": "stratified by label",
     "regression": "stratified by the size of the target",
 }
-SEVERITIES: Final = ("error", "warning", "note")
 SPLITS_BY: Final = {
     "user": "The splits came with the source.",
     "hubel": "The splits were made by hubel, {by}, by seed.",
@@ -45,18 +42,6 @@ class ClassRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FindingView:
-    """A finding with the pictures it concerns."""
-
-    finding: Finding
-    confidence: str
-    names: tuple[str, ...]
-    more: int
-    pictures: tuple[tuple[str, str], ...]
-    """(name, address of the embedded PNG)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DataView:
     """Everything about a source of pictures."""
 
@@ -66,16 +51,13 @@ class DataView:
     noun: str
     classes: tuple[ClassRow, ...]
     classes_left_out: str
-    tally: str
-    findings: tuple[FindingView, ...]
-    findings_left_out: int
+    findings: FindingsView
     undecodable: tuple[str, ...]
     undecodable_left_out: int
 
 
 def data_view(inspection: Inspection, thumbnails: Mapping[str, str]) -> DataView:
     """Return the sections; `thumbnails` holds base64 PNGs by key, as far as there are any."""
-    known = sorted(inspection.findings, key=lambda f: SEVERITIES.index(f.severity))
     classes, left_out = _classes(inspection)
     noun = "label" if inspection.task == "multilabel" else "class"
     return DataView(
@@ -85,22 +67,10 @@ def data_view(inspection: Inspection, thumbnails: Mapping[str, str]) -> DataView
         noun=noun,
         classes=classes,
         classes_left_out=left_out,
-        tally=tally(inspection.findings),
-        findings=tuple(_finding(f, thumbnails) for f in known[:MOST_FINDINGS]),
-        findings_left_out=max(0, len(known) - MOST_FINDINGS),
+        findings=findings_view(inspection.findings, "data.json", thumbnails),
         undecodable=inspection.undecodable[:MOST_UNDECODABLE],
         undecodable_left_out=max(0, len(inspection.undecodable) - MOST_UNDECODABLE),
     )
-
-
-def tally(findings: tuple[Finding, ...]) -> str:
-    """Return how many findings there are of each severity; empty where there are none.
-
-    >>> tally(())
-    ''
-    """
-    amounts = [(s, sum(f.severity == s for f in findings)) for s in SEVERITIES]
-    return listing([count(amount, severity) for severity, amount in amounts if amount])
 
 
 def span(summary: Summary) -> str:
@@ -205,23 +175,4 @@ def _class_row(row: ClassCount, longest: int) -> ClassRow:
         val=row.val,
         test=row.test,
         total=row.total,
-    )
-
-
-def _finding(finding: Finding, thumbnails: Mapping[str, str]) -> FindingView:
-    """Return a finding with at most 16 pictures and the names of 12 others."""
-    shown = [
-        (name, image) for name in finding.where if (image := picture(thumbnails.get(name, "")))
-    ]
-    shown = shown[:MOST_PICTURES]
-    seen = {name for name, _ in shown}
-    rest = [name for name in finding.where if name not in seen]
-    return FindingView(
-        finding=finding,
-        confidence="certain"
-        if finding.confidence >= 1
-        else f"{percent(finding.confidence, 0)} sure",
-        names=tuple(rest[:MOST_NAMES]),
-        more=max(0, len(rest) - MOST_NAMES),
-        pictures=tuple(shown),
     )

@@ -45,12 +45,12 @@ def style() -> str:
     return f"{palette.style_variables()}{asset('report.css')}{shades}"
 
 
-def render(template: str, **context: Any) -> str:
-    """Return one self-contained page.
+def render(template: str, *, scripts: tuple[str, ...] = ("report.js",), **context: Any) -> str:
+    """Return one self-contained page with the scripts of the package that it needs.
 
     Its policy forbids every request, and every script but the one that is named by its SHA-256.
     """
-    script = asset("report.js")
+    script = "".join(asset(name) for name in scripts)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     # Style, script and mark are the package's own files.
     return (

@@ -31,6 +31,8 @@ class LayerRow:
     """0 for the first call of the module."""
     kind: str
     """Class of the module, or names of the operations."""
+    details: str = ""
+    """What tells it from others of its kind: `3x3, stride 2, padding 1, 64 groups`."""
     depth: int
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
@@ -89,4 +91,6 @@ class Check:
     not_analysed: tuple[str, ...]
     """Operations without a rule, by name; what they cost is in no sum."""
     findings: tuple[Finding, ...]
+    edges: tuple[tuple[int, int], ...] = ()
+    """Pairs of places in `layers`: the second reads what the first gives; -1 is the input."""
     notes: tuple[str, ...] = ()
