@@ -40,7 +40,9 @@ def conv(inputs, outputs, kernel=3, stride=1, *, pad=None, **more):
 
 def bn_conv(inputs, outputs, kernel=3, stride=1, **more):
     return nn.Sequential(
-        conv(inputs, outputs, kernel, stride, bias=False, **more), nn.BatchNorm2d(outputs), nn.ReLU()
+        conv(inputs, outputs, kernel, stride, bias=False, **more),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
     )
 
 

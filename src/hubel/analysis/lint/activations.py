@@ -75,7 +75,9 @@ def _meant(subject: Subject, first: Layer, second: Layer) -> bool:
     pointwise = not (first.spatial and second.spatial)
     if pointwise and first.outputs < min(first.inputs, second.outputs):
         return True
-    return not first.spatial and first.outputs <= second.outputs and _after_depthwise(subject, first)
+    return (
+        not first.spatial and first.outputs <= second.outputs and _after_depthwise(subject, first)
+    )
 
 
 def _crossed(first: Layer, second: Layer) -> bool:

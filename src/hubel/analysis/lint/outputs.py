@@ -16,13 +16,15 @@ from hubel.analysis.lint.rule import Hit, Rule, Subject
 from hubel.analysis.lint.wording import count
 from hubel.tracing.trace import Operation
 
+LOGIT_LOSSES: Final = frozenset({"cross-entropy", "bce", "focal"})
+"""Losses of `hubel train --loss` that apply softmax or sigmoid themselves."""
 _LINKS: Final = REARRANGEMENTS | SCALINGS
 
 
 def _last(subject: Subject) -> Iterator[Operation]:
     """Give the operation that makes each output, reshaping apart, where outputs are logits."""
     graph = subject.graph
-    if not subject.answers:
+    if not subject.answers or subject.loss not in LOGIT_LOSSES:
         return
     for value in subject.trace.outputs:
         maker = graph.maker(graph.unfolded(value))

@@ -24,14 +24,15 @@ class Subject:
     module: nn.Module | None = None
     """For what a trace does not hold: dropout rates, weights. Rules that need it are silent
     without it."""
-    loss: str = "cross_entropy"
+    loss: str = "cross-entropy"
     """The loss that it will be trained with, as `hubel train --loss` names it."""
     object_px: float | None = None
     """Side of the objects in the pictures, in pixels of the input."""
     least_size: int | None = None
     """Smallest side that the network declares."""
-    trace_training: Callable[[], Trace] | None = None
-    """Makes the trace in training mode; called once, where a rule doubts what it sees."""
+    trace_training: Callable[[], Trace | None] | None = None
+    """Makes the trace in training mode, None where that fails; called once, where a rule doubts
+    what it sees."""
 
     @cached_property
     def graph(self) -> Graph:
@@ -41,7 +42,8 @@ class Subject:
     @cached_property
     def training(self) -> Graph | None:
         """The network as it runs in training; None where that cannot be known."""
-        return None if self.trace_training is None else Graph(self.trace_training())
+        traced = self.trace_training() if self.trace_training is not None else None
+        return None if traced is None else Graph(traced)
 
     @cached_property
     def picture(self) -> tuple[int, ...]:

@@ -60,8 +60,7 @@ def _large_kernel(subject: Subject) -> Iterator[Hit]:
             9 * layer.inputs * layer.outputs
             + ((layer.kernel[0] - 1) // 2 - 1) * 9 * layer.outputs * layer.outputs
         ),
-        "a kernel that two or three of 3×3 could replace, with an activation more and the same "
-        "field",
+        "of 5×5 or 7×7 could each be two or three of 3×3, with the same field and more activations",
     )
 
 
@@ -81,7 +80,7 @@ def _factorisable_kernel(subject: Subject) -> Iterator[Hit]:
             layer.kernel[0] * layer.inputs * layer.outputs
             + layer.kernel[0] * layer.outputs * layer.outputs
         ),
-        "a kernel n×n that n×1 and 1×n could replace",
+        "n×n on maps of medium size could each be n×1 and 1×n",
     )
 
 
@@ -95,7 +94,7 @@ def _separable_convolution(subject: Subject) -> Iterator[Hit]:
             if layer.dense and layer.spatial and min(layer.inputs, layer.outputs) >= LEAST_CHANNELS
         ],
         lambda layer: math.prod(layer.kernel) * layer.inputs + layer.inputs * layer.outputs,
-        "all channels and places at once; depthwise and pointwise ones could replace it",
+        "could each be a depthwise and a pointwise one",
     )
 
 
@@ -122,10 +121,10 @@ def _replaced(subject: Subject, layers: list[Layer], weights: object, words: str
     macs = sum((layer.weights - left) * layer.applications for layer, left in found)
     whole = sum(layer.macs for layer in graph.layers)
     yield Hit(
-        what=f"{count(len(found), 'convolution has', 'convolutions have')} {words}.",
+        what=f"{count(len(found), 'convolution')} {words}.",
         where=tuple(graph.layer_name(layer) for layer, _ in found),
-        evidence=f"{saved:,} of their {params:,} weights fewer ({saved / params:.0%}), and "
-        f"{macs:,} multiply-accumulates fewer ({macs / whole:.0%} of the network's)",
+        evidence=f"saves {saved:,} of their {params:,} weights ({saved / params:.0%}) and {macs:,} "
+        f"multiply-accumulates ({macs / whole:.0%} of the network's)",
     )
 
 

@@ -57,7 +57,8 @@ def _attends(subject: Subject) -> bool:
     """Return whether some layer sees the whole picture before the last layer does its work."""
     graph = subject.graph
     return any(
-        layer.convolves and (field := subject.fields.get(layer.source)) is not None
+        layer.convolves
+        and (field := subject.fields.get(layer.source)) is not None
         and all(field.whole)
         for layer in graph.layers
         if layer.spatial
@@ -68,9 +69,7 @@ def _field_never_covers(subject: Subject) -> Iterator[Hit]:
     seen = _largest(subject)
     if seen is None or not subject.answers or _flattens(subject) or _attends(subject):
         return
-    share = min(
-        size / side for size, side in zip(seen.field.size, subject.picture, strict=True)
-    )
+    share = min(size / side for size, side in zip(seen.field.size, subject.picture, strict=True))
     if share < COVERED:
         yield Hit(
             what=f"No unit sees the whole picture: the largest field spans {share:.0%} of it, and "

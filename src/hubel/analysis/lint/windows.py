@@ -131,9 +131,7 @@ def _pixels_skipped(subject: Subject) -> Iterator[Hit]:
         if not any(skipped):
             continue
         operation, windows = known[0]
-        read = math.prod(
-            1 - missed / windows[axis].length for axis, missed in enumerate(skipped)
-        )
+        read = math.prod(1 - missed / windows[axis].length for axis, missed in enumerate(skipped))
         name = subject.graph.name(operation)
         kernel, stride = by([w.kernel for w in windows]), by([w.stride for w in windows])
         found.append((name, f"{name}: {kernel} at stride {stride} reads {read:.0%} of its input"))
