@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hubel.errors import HubelError
     from hubel.results import Run
     from hubel.tracing import trace
+    from hubel.workflows.check import check
     from hubel.workflows.data import inspect
     from hubel.workflows.evaluate import evaluate
     from hubel.workflows.predict import predict
@@ -24,6 +25,7 @@ __all__ = [
     "HubelError",
     "Run",
     "__version__",
+    "check",
     "evaluate",
     "inspect",
     "predict",
@@ -35,6 +37,7 @@ __all__ = [
 _HOME: Final = {
     "HubelError": "hubel.errors",
     "Run": "hubel.results",
+    "check": "hubel.workflows.check",
     "evaluate": "hubel.workflows.evaluate",
     "inspect": "hubel.workflows.data",
     "predict": "hubel.workflows.predict",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hubel.analysis.lint import RULES
 from hubel.cli.main import VERBS
 from hubel.results import Run
 
@@ -30,6 +31,12 @@ def test_there_are_findings():
 @pytest.mark.parametrize("name", FINDINGS)
 def test_every_finding_is_documented(name):
     assert f"`{name}`" in (DOCS / "findings.md").read_text("utf-8")
+
+
+def test_every_design_rule_is_documented_by_its_table():
+    page = (DOCS / "findings.md").read_text("utf-8")
+    assert "```{rules}" in page
+    assert len(RULES) >= 25
 
 
 @pytest.mark.parametrize("name", [verb.name for verb in VERBS])

@@ -18,6 +18,7 @@ from hubel.cli.main import VERBS, run
 
 CLASSES = {
     "data": options.DataOptions,
+    "check": options.CheckOptions,
     "train": options.TrainOptions,
     "evaluate": options.EvaluateOptions,
     "predict": options.PredictOptions,
@@ -91,7 +92,7 @@ def test_every_option_is_a_flag_with_its_sentence(verb, field):
 @pytest.mark.parametrize("verb", CLASSES)
 def test_help_has_no_flag_that_is_no_option(verb):
     known = {field.name.replace("_", "-") for field in dataclasses.fields(CLASSES[verb])}
-    positional = {"source", "run", "pictures"}
+    positional = {"source", "run", "pictures", "models"}
     shown = {
         re.sub(r"^no-", "", flag) if flag.startswith("no-") else flag
         for flag in re.findall(r"(?<!\S)--([a-z][a-z0-9-]*)", help_of(verb))

@@ -17,6 +17,7 @@ def test_the_public_names_are_pinned():
         "HubelError",
         "Run",
         "__version__",
+        "check",
         "evaluate",
         "inspect",
         "predict",

@@ -55,6 +55,21 @@ def build_timm(
         raise UsageError(f"timm:{name} cannot be built: {_sentence(error)}.") from error
 
 
+def library_shape(library: str, name: str) -> tuple[int, int, int]:
+    """Return channels, height and width that a library's network was published for.
+
+    3x224x224 where the library does not say. The network's own weights say it in torchvision, its
+    configuration in timm.
+    """
+    if library == "timm":
+        timm = importlib.import_module("timm")
+        channels, height, width = timm.models.get_pretrained_cfg(name).input_size
+        return channels, height, width
+    entries = list(torchvision.models.get_model_weights(name))
+    size = entries[0].transforms.keywords["crop_size"] if entries else 224
+    return 3, size, size
+
+
 def _sized(name: str, size: int) -> dict[str, Any]:
     """Return the settings by which some families of torchvision differ."""
     if name.startswith("vit_"):

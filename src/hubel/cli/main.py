@@ -29,6 +29,7 @@ class Verb:
 
 VERBS: Final = (
     Verb("data", "hubel.cli.data:data", "Inspect pictures: what is there, what is wrong with it."),
+    Verb("check", "hubel.cli.check:check", "Read networks before they are trained."),
     Verb("train", "hubel.cli.train:train", "Train, evaluate and report a network on pictures."),
     Verb("evaluate", "hubel.cli.evaluate:evaluate", "Measure a trained network."),
     Verb("predict", "hubel.cli.predict:predict", "Say what is on pictures."),

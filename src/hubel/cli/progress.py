@@ -17,7 +17,7 @@ from rich.progress import (
 )
 
 from hubel.cli.tables import findings_table, settings_table
-from hubel.results import EpochRow, Inspection, Plan, Run
+from hubel.results import Check, EpochRow, Inspection, Plan, Run
 from hubel.training.budget import Timeline
 from hubel.training.duration import spoken
 from hubel.training.events import StepEvent
@@ -82,6 +82,17 @@ class TerminalWatcher(Watcher):
         )
         self.console.print(settings_table(plan))
         self.console.print(f"Results go to [bold]{run.path}[/]")
+
+    def checked(self, check: Check) -> None:
+        """Print what is wrong with the network's design; notes are only counted."""
+        grave = [finding for finding in check.findings if finding.severity != "note"]
+        notes = len(check.findings) - len(grave)
+        if grave:
+            self.console.print(findings_table(grave, most=6, verb="check"))
+        if notes:
+            self.console.print(
+                f"{notes} note{'s' if notes > 1 else ''} on the network's design in check.json"
+            )
 
     def started(self, settings: Settings, step: int) -> None:
         """Show the bar of the training."""

@@ -21,7 +21,7 @@ from hubel.results import (
     Prediction,
 )
 
-_COLOURS: Final = {"error": "bold red", "warning": "yellow", "note": "cyan"}
+COLOURS: Final = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 _SHARES: Final = ("accuracy", "top5", "map", "micro_f1", "macro_f1", "exact_match")
 _NAMES: Final = {
     "map": "mAP",
@@ -44,20 +44,20 @@ def plain_table(*columns: str) -> Table:
     return table
 
 
-def findings_table(findings: Sequence[Finding], most: int = 100) -> Table:
-    """Return findings, the gravest first, at most `most`."""
+def findings_table(findings: Sequence[Finding], most: int = 100, verb: str = "data") -> Table:
+    """Return findings, the gravest first, at most `most`; `verb` is the one that shows all."""
     order = {"error": 0, "warning": 1, "note": 2}
     ranked = sorted(findings, key=lambda finding: order[finding.severity])
     table = plain_table("severity", "finding", "evidence", "what to try")
     for finding in ranked[:most]:
         table.add_row(
-            Text(finding.severity, _COLOURS[finding.severity]),
+            Text(finding.severity, COLOURS[finding.severity]),
             Text(finding.what),
             Text(finding.evidence),
             Text(finding.remedy),
         )
     if len(ranked) > most:
-        table.add_row("", f"and {len(ranked) - most} more: hubel data shows all", "", "")
+        table.add_row("", f"and {len(ranked) - most} more: hubel {verb} shows all", "", "")
     return table
 
 

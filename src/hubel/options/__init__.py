@@ -3,10 +3,18 @@
 `None` means that hubel chooses; the choice and its reason stand in the run's `plan.json`.
 """
 
+from hubel.options.check import CheckOptions
 from hubel.options.data import DataOptions
 from hubel.options.evaluate import EvaluateOptions
 from hubel.options.predict import PredictOptions
 from hubel.options.report import ReportOptions
 from hubel.options.train import TrainOptions
 
-__all__ = ["DataOptions", "EvaluateOptions", "PredictOptions", "ReportOptions", "TrainOptions"]
+__all__ = [
+    "CheckOptions",
+    "DataOptions",
+    "EvaluateOptions",
+    "PredictOptions",
+    "ReportOptions",
+    "TrainOptions",
+]

@@ -1,7 +1,7 @@
 """What flows between stages: frozen results, and the run folder that reads and writes them."""
 
 from hubel.results.calibration import Calibrated
-from hubel.results.check import Check, CheckTotal, Field, LayerRow
+from hubel.results.check import Check, CheckTotal, Field, LayerRow, Measured
 from hubel.results.evaluation import (
     Calibration,
     ClassScore,
@@ -36,6 +36,7 @@ __all__ = [
     "Finding",
     "Inspection",
     "LayerRow",
+    "Measured",
     "Metric",
     "Mistake",
     "ModelCard",

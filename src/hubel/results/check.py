@@ -79,6 +79,19 @@ class CheckTotal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What was measured on this machine's CPU, on request."""
+
+    inference_peak_bytes: int
+    training_peak_bytes: int
+    """Of a step with Adam."""
+    seconds: float
+    """Median of forward passes at the batch size asked for."""
+    flops_per_second: float
+    threads: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """Everything that `check` says about one network at one input shape."""
 
@@ -94,3 +107,4 @@ class Check:
     edges: tuple[tuple[int, int], ...] = ()
     """Pairs of places in `layers`: the second reads what the first gives; -1 is the input."""
     notes: tuple[str, ...] = ()
+    measured: Measured | None = None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hubel.errors import RunError, UsageError
 from hubel.results.calibration import Calibrated
+from hubel.results.check import Check
 from hubel.results.evaluation import Evaluation
 from hubel.results.files import read_json
 from hubel.results.inspection import Inspection
@@ -92,7 +93,7 @@ class Run:
         return self.path / "calibration.json"
 
     def stage_file(self, stage: str) -> Path:
-        """Return the JSON file of a stage: data, train, evaluate."""
+        """Return the JSON file of a stage: data, check, train, evaluate."""
         return self.path / f"{stage}.json"
 
     @property
@@ -120,6 +121,11 @@ class Run:
         """Read what `data` found; None where it was not run."""
         file = self.stage_file("data")
         return read_json(file, Inspection) if file.is_file() else None
+
+    def check(self) -> Check | None:
+        """Read what `check` found before training; None where it was not run."""
+        file = self.stage_file("check")
+        return read_json(file, Check) if file.is_file() else None
 
     def training(self) -> Training | None:
         """Read what training left; None where it has not ended."""

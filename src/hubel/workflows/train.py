@@ -27,6 +27,7 @@ from hubel.training.planning import Facts, choose_steps, choose_strength, draft_
 from hubel.training.settings import ChosenBy, Draft
 from hubel.workflows.assembling import Network, build_network, build_trainer, card_of
 from hubel.workflows.budgeting import Recorder, steps_for_budget
+from hubel.workflows.checking import check_before
 from hubel.workflows.checks import check_fresh, check_source
 from hubel.workflows.finishing import finish
 from hubel.workflows.folders import new_run_folder
@@ -100,6 +101,7 @@ def _train_new(
     write_bytes(run.options_file, options_toml(settings.source, asked))
     _write_start(run, dataset, network, plan, card_of(settings, network, dataset, preprocessing))
     watcher.planned(run, plan)
+    check_before(run, network, settings, watcher)
     for note in notes:
         watcher.said(note)
     trainer.observers = (Recorder(run), CsvLog(run), TensorBoardLog(run), watcher)

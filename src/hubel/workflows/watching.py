@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hubel.results import Evaluation, Inspection, Plan, Run
+from hubel.results import Check, Evaluation, Inspection, Plan, Run
 from hubel.training.events import Observer
 
 
@@ -17,6 +17,9 @@ class Watcher(Observer):
 
     def planned(self, run: Run, plan: Plan) -> None:
         """Every setting is chosen and frozen."""
+
+    def checked(self, check: Check) -> None:
+        """The network was read, before its first step."""
 
     def evaluated(self, evaluation: Evaluation) -> None:
         """The network was measured."""

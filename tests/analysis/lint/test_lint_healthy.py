@@ -1,0 +1,91 @@
+"""Published networks at their design size: no error, and no warning but those listed here."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torchvision
+
+from hubel.analysis.lint import Subject, lint
+from hubel.analysis.receptive_fields import receptive_fields
+from hubel.architectures import load
+from hubel.tracing import trace
+
+PUBLISHED = (
+    "alexnet",
+    "convnext_tiny",
+    "densenet121",
+    "efficientnet_b0",
+    "googlenet",
+    "inception_v3",
+    "mnasnet1_0",
+    "mobilenet_v2",
+    "mobilenet_v3_large",
+    "mobilenet_v3_small",
+    "regnet_y_400mf",
+    "resnet18",
+    "resnet50",
+    "resnet152",
+    "resnext50_32x4d",
+    "shufflenet_v2_x1_0",
+    "squeezenet1_0",
+    "squeezenet1_1",
+    "swin_t",
+    "vgg16",
+    "vgg16_bn",
+    "vit_b_16",
+    "wide_resnet50_2",
+)
+KNOWN = {
+    "alexnet": {"check/initialisation"},  # PyTorch's default draw: variance 1 / (3 fan-in)
+    "lenet5": {"check/initialisation"},  # the paper's draw: ±2.4 / fan-in
+    "maxvit_t": {"check/missing-activation"},  # two convolutions of its stem follow one another
+}
+"""Warnings on healthy networks, each with its reason; docs/findings.md gives the same list."""
+
+
+def grave(module, shape):
+    traced = trace(module, shape)
+    subject = Subject(
+        trace=traced,
+        fields=receptive_fields(traced).by_value,
+        module=module,
+        trace_training=lambda: trace(module, shape, training=True, batch=2),
+    )
+    return {finding.id for finding in lint(subject) if finding.severity != "note"}
+
+
+def built(name):
+    settings = {"init_weights": False} if name in {"googlenet", "inception_v3"} else {}
+    try:
+        with torch.device("meta"):
+            return torchvision.models.get_model(name, **settings)
+    except NotImplementedError:  # regnet rounds its widths with tensors
+        return torchvision.models.get_model(name, **settings)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_network_is_healthy(name):
+    size = 299 if name == "inception_v3" else 224
+    assert grave(built(name), (3, size, size)) == set()
+
+
+def test_maxvit_has_the_one_listed_warning():
+    with torch.device("meta"):
+        module = torchvision.models.get_model("maxvit_t")
+    assert grave(module, (3, 224, 224)) == KNOWN["maxvit_t"]
+
+
+@pytest.mark.parametrize(("name", "shape"), [("hubelnet", (3, 128, 128)), ("lenet5", (1, 32, 32))])
+def test_own_network_is_healthy(name, shape):
+    torch.manual_seed(0)
+    loaded = load(name, outputs=10, channels=shape[0], size=shape[1])
+    assert grave(loaded.module, shape) == KNOWN.get(name, set())
+
+
+@pytest.mark.parametrize("name", ["alexnet", "mobilenet_v2", "resnet18", "squeezenet1_1"])
+def test_published_initialisation(name):
+    """With real weights, so that the rule about them has something to look at."""
+    torch.manual_seed(0)
+    module = torchvision.models.get_model(name)
+    assert grave(module, (3, 224, 224)) == KNOWN.get(name, set())
