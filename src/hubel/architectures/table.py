@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from hubel.architectures import hubelnet, lenet5
+from hubel.architectures import (
+    alexnet,
+    hubelnet,
+    lenet5,
+)
 from hubel.architectures.architecture import Architecture
 
 PAGES: Final = (
     hubelnet,
     lenet5,
+    alexnet,
 )
 """By year, hubel's default first."""
 
