@@ -9,6 +9,7 @@ from hubel.architectures import (
     alexnet,
     hubelnet,
     lenet5,
+    zfnet,
 )
 from hubel.architectures.architecture import Architecture
 
@@ -16,6 +17,7 @@ PAGES: Final = (
     hubelnet,
     lenet5,
     alexnet,
+    zfnet,
 )
 """By year, hubel's default first."""
 
