@@ -9,6 +9,7 @@ from hubel.architectures import (
     alexnet,
     hubelnet,
     lenet5,
+    vgg,
     zfnet,
 )
 from hubel.architectures.architecture import Architecture
@@ -18,6 +19,7 @@ PAGES: Final = (
     lenet5,
     alexnet,
     zfnet,
+    vgg,
 )
 """By year, hubel's default first."""
 
