@@ -9,6 +9,7 @@ from hubel.architectures import (
     alexnet,
     hubelnet,
     lenet5,
+    nin,
     vgg,
     zfnet,
 )
@@ -20,6 +21,7 @@ PAGES: Final = (
     alexnet,
     zfnet,
     vgg,
+    nin,
 )
 """By year, hubel's default first."""
 
