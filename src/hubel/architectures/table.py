@@ -10,6 +10,7 @@ from hubel.architectures import (
     hubelnet,
     lenet5,
     nin,
+    squeezenet,
     vgg,
     zfnet,
 )
@@ -22,6 +23,7 @@ PAGES: Final = (
     zfnet,
     vgg,
     nin,
+    squeezenet,
 )
 """By year, hubel's default first."""
 
