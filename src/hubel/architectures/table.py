@@ -10,6 +10,7 @@ from hubel.architectures import (
     hubelnet,
     lenet5,
     nin,
+    plain,
     squeezenet,
     vgg,
     zfnet,
@@ -23,6 +24,7 @@ PAGES: Final = (
     zfnet,
     vgg,
     nin,
+    plain,
     squeezenet,
 )
 """By year, hubel's default first."""
