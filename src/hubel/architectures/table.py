@@ -9,6 +9,7 @@ from hubel.architectures import (
     alexnet,
     hubelnet,
     lenet5,
+    mobilenet_v1,
     nin,
     plain,
     squeezenet,
@@ -26,6 +27,7 @@ PAGES: Final = (
     nin,
     plain,
     squeezenet,
+    mobilenet_v1,
 )
 """By year, hubel's default first."""
 
