@@ -10,6 +10,7 @@ from hubel.architectures import (
     hubelnet,
     lenet5,
     mobilenet_v1,
+    mobilenet_v2,
     nin,
     plain,
     squeezenet,
@@ -28,6 +29,7 @@ PAGES: Final = (
     plain,
     squeezenet,
     mobilenet_v1,
+    mobilenet_v2,
 )
 """By year, hubel's default first."""
 
