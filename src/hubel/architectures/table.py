@@ -13,6 +13,7 @@ from hubel.architectures import (
     mobilenet_v2,
     nin,
     plain,
+    shufflenet_v1,
     squeezenet,
     vgg,
     zfnet,
@@ -30,6 +31,7 @@ PAGES: Final = (
     squeezenet,
     mobilenet_v1,
     mobilenet_v2,
+    shufflenet_v1,
 )
 """By year, hubel's default first."""
 
