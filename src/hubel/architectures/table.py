@@ -7,6 +7,7 @@ from typing import Final
 
 from hubel.architectures import (
     alexnet,
+    efficientnet_lite0,
     hubelnet,
     lenet5,
     mobilenet_v1,
@@ -32,6 +33,7 @@ PAGES: Final = (
     mobilenet_v1,
     mobilenet_v2,
     shufflenet_v1,
+    efficientnet_lite0,
 )
 """By year, hubel's default first."""
 
