@@ -65,7 +65,10 @@ def test_no_entry_is_there_for_nothing():
 
 
 def sources_named(source: str) -> list[str]:
-    """Return what stands after "Source:" in docstrings, and as `source=` of findings."""
+    """Return the keys after "Source:" in docstrings and as `source=` of findings and networks.
+
+    A key may be followed by a comma and a place in the source: `he2016deep, table 3`.
+    """
     named = [
         part.strip()
         for text in texts(source)
@@ -73,7 +76,7 @@ def sources_named(source: str) -> list[str]:
         for part in re.split(r"[,;]", re.sub(r"\([^)]*\)", "", found))
     ]
     return named + [
-        node.value.value
+        node.value.value.partition(",")[0]
         for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.keyword)
         and node.arg == "source"
@@ -91,5 +94,5 @@ def test_named_sources_are_keys_or_hubel_itself(file):
 
 
 def test_a_source_is_read_out_of_docstrings_and_calls():
-    text = '"""A formula. Source: he2016deep (step), kingma2015adam. More."""\nf(source="none2000")'
+    text = '"""A formula. Source: he2016deep (step), kingma2015adam. More."""\nf(source="none2000, table 1")'
     assert sources_named(text) == ["he2016deep", "kingma2015adam", "none2000"]

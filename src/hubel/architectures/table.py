@@ -5,12 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from hubel.architectures import hubelnet, lenet5
+from hubel.architectures import (
+    alexnet,
+    efficientnet_lite0,
+    hubelnet,
+    lenet5,
+    mobilenet_v1,
+    mobilenet_v2,
+    nin,
+    plain,
+    shufflenet_v1,
+    squeezenet,
+    vgg,
+    zfnet,
+)
 from hubel.architectures.architecture import Architecture
 
 PAGES: Final = (
     hubelnet,
     lenet5,
+    alexnet,
+    zfnet,
+    vgg,
+    nin,
+    plain,
+    squeezenet,
+    mobilenet_v1,
+    mobilenet_v2,
+    shufflenet_v1,
+    efficientnet_lite0,
 )
 """By year, hubel's default first."""
 
