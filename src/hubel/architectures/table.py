@@ -5,12 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from hubel.architectures import hubelnet, lenet5
+from hubel.architectures import (
+    bn_inception,
+    googlenet,
+    hubelnet,
+    inception_resnet_v1,
+    inception_resnet_v2,
+    inception_v3,
+    inception_v4,
+    lenet5,
+)
 from hubel.architectures.architecture import Architecture
 
 PAGES: Final = (
     hubelnet,
     lenet5,
+    googlenet,
+    bn_inception,
+    inception_v3,
+    inception_v4,
+    inception_resnet_v1,
+    inception_resnet_v2,
 )
 """By year, hubel's default first."""
 
