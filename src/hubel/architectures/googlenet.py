@@ -34,8 +34,8 @@ table 1 needs. Auxiliary classifiers pool to 4x4 at any size (section 5).
 `variant="torchvision"` is torchvision's network: batch normalisation instead of biases and response
 normalisation, 3x3 in place of 5x5, max-pooling 2x2 before 5a, dropout of 20%, auxiliary classifiers
 averaged to 4x4 in equal parts, weights of normal distribution with deviation 0.01. Its published
-weights want pictures with mean 0.5, deviation 0.5 (`transform_input` is off here), and their
-auxiliary classifiers are not trained.
+weights want pictures scaled by mean 0.5 and deviation 0.5 (`transform_input` is off here), and
+their auxiliary classifiers are not trained.
 """
 
 from __future__ import annotations
@@ -44,7 +44,6 @@ import math
 from collections import OrderedDict
 from typing import Final, Literal, NamedTuple, final
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -236,7 +235,6 @@ def branches(row: Row, variant: Variant) -> Split:
     )
 
 
-@torch.no_grad()
 def initialise(network: GoogLeNet, deviation: float | None) -> None:
     """Draw all weights, uniformly within ± sqrt(3 / fan-in) unless a deviation is given.
 

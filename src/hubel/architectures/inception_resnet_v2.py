@@ -16,7 +16,7 @@ this page builds the released one; `variant="paper"` builds the figures. The rel
 leaves the paper in these places:
 - Figure 3: its stem is that of Inception-v3 with one more Inception module (5x5 branch, mean).
 - Figure 15: each module stands twice as often, 10, 20 and 10 times, not 5, 10 and 5.
-- Figure 19: the last module has no ReLU after its sum.
+- Figure 19: the last module has no ReLU after its sum, and its residual is not scaled.
 - Figure 15: a convolution 1x1 to 1536 maps comes before the mean.
 - Section 3.3, "between 0.1 and 0.3": residuals are scaled by 0.17, 0.10 and 0.20.
 - It trains with an auxiliary classifier that the figures do not have: neither has this page, nor
@@ -116,8 +116,8 @@ RELEASED = ResidualTable(
     reduction_a=FIGURE_7,
     b=Residuals(FIGURE_17, 0.10, 20),
     reduction_b=FIGURE_18,
-    c=Residuals(FIGURE_19, 0.20, 10),
-    last_relu=False,
+    c=Residuals(FIGURE_19, 0.20, 9),
+    last_scale=1.0,
     top=(Conv(1536, 1),),
 )
 

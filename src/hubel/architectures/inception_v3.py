@@ -20,8 +20,8 @@ reduction                       8   1280
 mean, dropout, linear           1   2048    pool 8x8, linear     8x8x2048
 
 Deviations of the released network from the paper:
-- Table 1 goes from 64 to 80 maps by 3x3 and halves the side by a convolution; released are 1x1 and
-  max-pooling. In table 1 the first module reads 288 maps; released, it reads 192 and gives 256.
+- Table 1 goes from 64 to 80 maps by 3x3, halves the side by a convolution and comes to 288 maps by
+  another; released are 1x1, 3x3 with max-pooling, and a first module that reads 192 and gives 256.
 - Figure 5 replaces every 5x5 by two 3x3; the released modules keep one branch with 5x5.
 - Figure 10 (reduction) pools and convolves side by side; table 1 counts it among its "5 x" and
   "2 x" modules.
@@ -32,10 +32,10 @@ Deviations of the released network from the paper:
   code leaves them out).
 The paper's "less than 25 million parameters" and "5 billion multiply-adds" (abstract) are
 23.8 million and 5.7 billion here, without the auxiliary classifier; its table 3 says 4.8 billion.
-The paper does not say how weights are drawn: here from a normal distribution cut at two deviations
-of 0.1, as in torchvision; in the auxiliary classifier of 0.01 (5x5) and 0.001 (linear), as in the
-released code. Pictures are not rescaled inside the network (torchvision's `transform_input` is
-off): the published weights want pictures of mean 0.5 and deviation 0.5.
+The paper does not say how weights are drawn: here as in the released code, with variance
+2 / fan-in, and in the auxiliary classifier with a deviation of 0.01 (5x5) and 0.001 (linear).
+Pictures are not rescaled inside the network (torchvision's `transform_input` is off): the published
+weights want pictures scaled by mean 0.5 and deviation 0.5.
 """
 
 from __future__ import annotations
@@ -43,7 +43,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final, final
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -57,6 +56,7 @@ from hubel.architectures.inception_blocks import (
     check_size,
     concatenation,
     head,
+    initialise_by_variance,
     normalised,
 )
 from hubel.nn.auxiliary import WithAuxiliary
@@ -202,17 +202,14 @@ def modules(inputs: int, table: tuple[tuple[str, Split], ...]) -> tuple[nn.Seque
     return nn.Sequential(layers), maps
 
 
-@torch.no_grad()
 def initialise(network: InceptionV3) -> None:
-    """Draw every weight; linear biases stay as torch draws them."""
-    deviations: dict[nn.Module, float] = {}
+    """Draw every weight as the released code does."""
+    initialise_by_variance(network)
     if network.auxiliary is not None:
-        deviations = dict.fromkeys(network.auxiliary.conv_5.modules(), 0.01)
-        deviations[network.auxiliary.fc] = 0.001
-    for layer in network.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            deviation = deviations.get(layer, 0.1)
-            nn.init.trunc_normal_(layer.weight, 0, deviation, -2 * deviation, 2 * deviation)
+        for layer in network.auxiliary.conv_5.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.normal_(layer.weight, 0, 0.01)
+        nn.init.normal_(network.auxiliary.fc.weight, 0, 0.001)
 
 
 def build(*, outputs: int, channels: int, size: int, auxiliary: bool = True) -> nn.Module:

@@ -16,7 +16,8 @@ Where this page leaves the paper, it follows the authors' released code, whose w
   of Inception-C 3x1 comes before 1x3. No count depends on it.
 - The released code trains with an auxiliary classifier that the figures do not have: neither has
   this page, nor do published weights hold it.
-The paper does not say how weights are drawn: they are drawn as in the released code.
+The paper does not say how weights are drawn: here as in the released code, with variance
+2 / fan-in, the linear ones with 2 / (fan-in + fan-out).
 """
 
 from __future__ import annotations
@@ -135,6 +136,9 @@ def build(*, outputs: int, channels: int, size: int) -> nn.Module:
     layers.update(head(maps, outputs, DROPOUT))
     network = nn.Sequential(layers)
     initialise_by_variance(network)
+    for layer in network.children():
+        if isinstance(layer, nn.Linear):
+            nn.init.xavier_uniform_(layer.weight)
     return network
 
 
