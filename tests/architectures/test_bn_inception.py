@@ -10,7 +10,6 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from hubel.architectures import ARCHITECTURES, bn_inception
-from hubel.errors import UsageError
 from inception_oracles import macs, maps, on_meta, parameters, trains_and_evaluates
 
 FIGURE_5 = {  # maps and side after each part; 3c and 4e with the side that their stride gives
@@ -116,8 +115,3 @@ def test_first_weights_have_variance_2_by_fan_in():
     weight = network.inception_5b.branches[1][1].conv.weight
     assert weight.std().item() == pytest.approx((2 / (192 * 9)) ** 0.5, rel=0.01)
     assert (network.fc.bias == 0).all()
-
-
-def test_refusals():
-    with pytest.raises(UsageError, match="bn_inception needs pictures of at least 1 pixels a side"):
-        build(size=0)

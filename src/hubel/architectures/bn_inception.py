@@ -42,13 +42,11 @@ from hubel.architectures.inception_blocks import (
     Pool,
     Split,
     chain,
-    check_size,
     concatenation,
     head,
     initialise_by_variance,
 )
 
-LEAST_SIZE: Final = 1
 MULTIPLIER: Final = 8
 
 
@@ -111,9 +109,9 @@ def first_convolution(channels: int) -> nn.Sequential:
 def build(*, outputs: int, channels: int, size: int) -> nn.Module:
     """Build BN-Inception: (n, channels, s, s) becomes logits (n, outputs).
 
-    Errors: UsageError for a size below 1. Source: ioffe2015batch.
+    Source: ioffe2015batch.
     """
-    check_size("bn_inception", size, LEAST_SIZE, "the first convolution")
+    del size  # any: every layer is padded, and the mean takes what they leave
     second, maps = chain(64, (Pool("max", 2), Conv(64, 1), Conv(192, 3), Pool("max", 2)))
     layers: OrderedDict[str, nn.Module] = OrderedDict(
         conv_1=first_convolution(channels), conv_2=second
@@ -130,7 +128,7 @@ NETWORKS: Final = (
     Architecture(
         name="bn_inception",
         builder=build,
-        least_size=LEAST_SIZE,
+        least_size=1,
         design_size=224,
         params=11_188_288,
         macs=1_934_857_216,
