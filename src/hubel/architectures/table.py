@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from hubel.architectures import hubelnet, lenet5
+from hubel.architectures import densenet, hubelnet, lenet5, resnet
 from hubel.architectures.architecture import Architecture
 
 PAGES: Final = (
     hubelnet,
     lenet5,
+    resnet,
+    densenet,
 )
 """By year, hubel's default first."""
 
