@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -36,7 +36,7 @@ def find_last_layer(network: nn.Module, channels: int, size: int) -> str | None:
 
 
 @contextmanager
-def _inside(network: nn.Module) -> Iterator[list[tuple[str, str]]]:
+def _inside(network: nn.Module) -> Generator[list[tuple[str, str]]]:
     """Give the list of modules that are running, the innermost last; stop at an empty output."""
     running: list[tuple[str, str]] = []
     handles: list[Any] = []
