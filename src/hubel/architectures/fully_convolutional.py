@@ -109,10 +109,11 @@ def _notes(layers: Sequence[str]) -> tuple[str, ...]:
     if not layers:
         return ()
     more = f" (and {len(layers) - 1} more)" if len(layers) > 1 else ""
-    return (
+    sentence = (
         f"{layers[0]}{more} looks at the whole picture, whatever its size: answers for a larger "
-        "picture are not those for its windows cut out.",
+        "picture are not those for its windows cut out."
     )
+    return (sentence,)
 
 
 def _trace(model: nn.Module) -> fx.GraphModule:

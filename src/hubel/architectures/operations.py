@@ -26,28 +26,39 @@ LOCAL_LAYERS: Final = (
 PICTURE_LAYERS: Final = (nn.GroupNorm, nn.InstanceNorm2d)
 """Taken over the whole picture, whatever its size."""
 
-POINTWISE: Final = frozenset(
-    "relu relu6 leaky_relu elu selu celu gelu silu mish hardswish hardsigmoid hardtanh sigmoid "
-    "logsigmoid tanh softplus softsign clamp clamp_min clamp_max exp log sqrt rsqrt square abs neg "
-    "pow reciprocal contiguous clone detach float double half".split()
-)
-BINARY: Final = frozenset(
-    "add sub mul div truediv iadd isub imul itruediv multiply subtract divide rsub maximum minimum "
-    "expand_as".split()
-)
-LOCAL: Final = frozenset(
-    "conv2d conv_transpose2d max_pool2d avg_pool2d lp_pool2d batch_norm local_response_norm pad "
-    "interpolate pixel_shuffle pixel_unshuffle channel_shuffle".split()
-)
-RESHAPING: Final = frozenset("flatten view reshape squeeze unsqueeze unflatten".split())
-JOINING: Final = frozenset("cat concat concatenate stack".split())
-ALONG: Final = frozenset(
-    "mean sum amax amin max min softmax log_softmax chunk split unbind norm std var".split()
-)
+POINTWISE: Final = frozenset({
+    "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "hardswish",
+    "hardsigmoid", "hardtanh", "sigmoid", "logsigmoid", "tanh", "softplus", "softsign", "clamp",
+    "clamp_min", "clamp_max", "exp", "log", "sqrt", "rsqrt", "square", "abs", "neg", "pow",
+    "reciprocal", "contiguous", "clone", "detach", "float", "double", "half",
+})  # fmt: skip
+BINARY: Final = frozenset({
+    "add", "sub", "mul", "div", "truediv", "iadd", "isub", "imul", "itruediv", "multiply",
+    "subtract", "divide", "rsub", "maximum", "minimum", "expand_as",
+})  # fmt: skip
+LOCAL: Final = frozenset({
+    "conv2d", "conv_transpose2d", "max_pool2d", "avg_pool2d", "lp_pool2d", "batch_norm",
+    "local_response_norm", "pad", "interpolate", "pixel_shuffle", "pixel_unshuffle",
+    "channel_shuffle",
+})  # fmt: skip
+RESHAPING: Final = frozenset({
+    "flatten", "view", "reshape", "squeeze", "unsqueeze", "unflatten",
+})  # fmt: skip
+JOINING: Final = frozenset({
+    "cat", "concat", "concatenate", "stack",
+})  # fmt: skip
+ALONG: Final = frozenset({
+    "mean", "sum", "amax", "amin", "max", "min", "softmax", "log_softmax", "chunk", "split",
+    "unbind", "norm", "std", "var",
+})  # fmt: skip
 """Along one or several dimensions."""
-DROPPING: Final = frozenset("dropout dropout2d stochastic_depth".split())
+DROPPING: Final = frozenset({
+    "dropout", "dropout2d", "stochastic_depth",
+})  # fmt: skip
 """Nothing in evaluation; traced then, they become layers, which know when they are trained."""
-EXCHANGING: Final = frozenset("transpose permute swapaxes movedim".split())
+EXCHANGING: Final = frozenset({
+    "transpose", "permute", "swapaxes", "movedim",
+})  # fmt: skip
 
 
 class Reader:
@@ -125,7 +136,7 @@ class Reader:
         return nn.Dropout2d(share) if name == "dropout2d" else nn.Dropout(share)
 
     def pooling(self, node: fx.Node) -> str:
-        """Return "mean" or "max" where a node pools its whole map, or into a fixed number; or ""."""
+        """Return "mean" or "max" of a pooling over the whole map, or to a fixed size; else ""."""
         layer, name = self.layer(node), self.name(node)
         if isinstance(layer, nn.AdaptiveAvgPool2d) or name == "adaptive_avg_pool2d":
             return "mean"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal, cast
@@ -64,6 +66,7 @@ class Rewriter:
         self.graph = fx.Graph()
         self.attributes: dict[str, Any] = {}
         self.places: dict[fx.Node, Place] = {}
+        self._lifted: dict[fx.Node, Place] = {}
         self.over_picture: list[str] = []
         """What stays one value for the whole picture."""
         self._returning = _maps_after(reader, graph)
@@ -197,14 +200,11 @@ class Rewriter:
             copied = self._copy(node, "vector")
             return Place(kind="vector", node=copied.node, window=place.window)
         if single and self._is_along_features(node):
-            dim = {"dim": 1}
-            if layer is not None:
+            if isinstance(layer, nn.Softmax | nn.LogSoftmax):
                 return Place(kind="vector", node=self._call(node, type(layer)(1), place.node))
             inputs = fx.map_arg(node.args[0], lambda one: self.places[one].node)
-            return Place(
-                kind="vector",
-                node=self.graph.create_node(node.op, node.target, (inputs,), dim, node.name),
-            )
+            copied = self.graph.create_node(node.op, node.target, (inputs,), {"dim": 1}, node.name)
+            return Place(kind="vector", node=copied)
         return self._rows(node)
 
     def _is_along_features(self, node: fx.Node) -> bool:
@@ -219,26 +219,25 @@ class Rewriter:
 
     def _rows(self, node: fx.Node) -> Place:
         """Place a node that works on one window at a time, as the classifier wrote it."""
-        lifted = [
-            self._lift(one) for one in node.all_input_nodes if self.places[one].kind != "plain"
-        ]
-        copied = self._copy(node, "rows")
-        source = lifted[0]
+        lifted = {
+            one: self._lift(one) for one in node.all_input_nodes if self.places[one].kind != "plain"
+        }
+        copied, cut = self._copy(node, "rows", lifted), next(iter(lifted.values()))
         if copied.kind == "plain":
             return copied
-        return Place(kind="rows", node=copied.node, window=source.window, source=source.source)
+        return Place(kind="rows", node=copied.node, window=cut.window, source=cut.source)
 
     def _lift(self, node: fx.Node) -> Place:
-        """Turn the value of a node into rows, and keep it so for all that follows."""
+        """Return the value of a node as rows."""
         place = self.places[node]
         if place.kind == "rows":
             return place
-        shape = self.reader.shape(node)
-        window = place.window if place.kind == "vector" else (shape[2], shape[3])
-        rows = self._call(node, ToRows(window, shape[1:]), place.node, suffix="rows")
-        lifted = Place(kind="rows", node=rows, window=window, source=place.node)
-        self.places[node] = lifted
-        return lifted
+        if node not in self._lifted:
+            shape = self.reader.shape(node)
+            window = place.window if place.kind == "vector" else (shape[2], shape[3])
+            rows = self._call(node, ToRows(window, shape[1:]), place.node, suffix="rows")
+            self._lifted[node] = Place(kind="rows", node=rows, window=window, source=place.node)
+        return self._lifted[node]
 
     def _output(self, node: fx.Node) -> Place:
         """End the network with a map of answers."""
@@ -256,12 +255,15 @@ class Rewriter:
         self.graph.output(answer)
         return Place(kind="plain", node=answer)
 
-    def _copy(self, node: fx.Node, kind: Kind) -> Place:
+    def _copy(
+        self, node: fx.Node, kind: Kind, instead: Mapping[fx.Node, Place] | None = None
+    ) -> Place:
         """Take a node over as it is; dropout as a layer, which knows when it is trained."""
+        places = ChainMap(dict(instead or {}), self.places)
         if self.reader.name(node) in kinds.DROPPING:
-            inputs = self.places[node.all_input_nodes[0]].node
+            inputs = places[node.all_input_nodes[0]].node
             return Place(kind=kind, node=self._call(node, self.reader.dropping(node), inputs))
-        copied = self.graph.node_copy(node, lambda one: self.places[one].node)
+        copied = self.graph.node_copy(node, lambda one: places[one].node)
         if node.op == "call_module":
             copied.target = self._keep(str(node.target), self.reader.layer(node))
         elif node.op == "get_attr":
