@@ -67,7 +67,14 @@ def test_default_size_of_an_unknown_network():
     [
         ("lenet", {}, "There is no network 'lenet': did you mean lenet5"),
         ("lenet5", {"size": 28}, "lenet5 takes pictures of 32 pixels a side only, not 28"),
-        ("hubelnet", {"size": 4}, "hubelnet needs pictures of at least 8 pixels a side, not 4"),
+        (
+            "hubelnet",
+            {"size": 4},
+            (
+                "hubelnet needs pictures of at least 8 pixels a side, not 4, at which its layer "
+                "stages.2.pool (MaxPool2d) runs out of pixels; set --size 8 or more."
+            ),
+        ),
         (
             "lenet5",
             {"arguments": {"ouptut": "rbf"}},

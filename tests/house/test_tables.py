@@ -18,8 +18,9 @@ from hubel.training.schedules import SHAPES
 
 SOURCE = Path(__file__).parents[2] / "src" / "hubel"
 MACHINERY = {
-    *("__init__", "architecture", "files", "inception_blocks", "libraries", "loading", "table"),
-}
+    "__init__", "architecture", "files", "fully_convolutional", "inception_blocks", "libraries",
+    "loading", "operations", "pixels", "table", "windows",
+}  # fmt: skip
 """Files of architectures/ that are no paper's page."""
 
 

@@ -1,16 +1,19 @@
 """The networks of the literature, one paper a file, and the way from a name to a network."""
 
 from hubel.architectures.architecture import Architecture, PublishedErrors, PublishedWeights
+from hubel.architectures.fully_convolutional import FullyConvolutional, fully_convolutional
 from hubel.architectures.loading import Loaded, choose_size, load, parse_arguments
 from hubel.architectures.table import ARCHITECTURES
 
 __all__ = [
     "ARCHITECTURES",
     "Architecture",
+    "FullyConvolutional",
     "Loaded",
     "PublishedErrors",
     "PublishedWeights",
     "choose_size",
+    "fully_convolutional",
     "load",
     "parse_arguments",
 ]

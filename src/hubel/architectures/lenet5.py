@@ -78,9 +78,9 @@ def distributed_codes(classes: int) -> Tensor:
         return digit_codes()
     generator = torch.Generator().manual_seed(0)
     while True:
-        codes = torch.randint(0, 2, (classes, 84), generator=generator) * 2.0 - 1.0
-        if len(codes.unique(dim=0)) == classes:
-            return codes
+        signs = torch.randint(0, 2, (classes, 84), generator=generator, device="cpu")
+        if len(signs.unique(dim=0)) == classes:
+            return (signs * 2.0 - 1.0).to(torch.get_default_device())
 
 
 class ScaledTanh(nn.Module):
@@ -120,10 +120,12 @@ class TableConvolution(nn.Module):
 
     def __init__(self, table: tuple[str, ...]) -> None:
         super().__init__()
-        marks = torch.tensor([[mark == "X" for mark in row.split()] for row in table])
-        self.inputs, self.outputs = marks.shape
-        self.register_buffer("places", marks.T.flatten().nonzero().flatten(), persistent=False)
-        self.weight = nn.Parameter(torch.empty(int(marks.sum()), 5, 5))
+        columns = list(zip(*(row.split() for row in table), strict=True))
+        self.inputs, self.outputs = len(table), len(columns)
+        marks = [mark for column in columns for mark in column]
+        places = [place for place, mark in enumerate(marks) if mark == "X"]
+        self.register_buffer("places", torch.tensor(places), persistent=False)
+        self.weight = nn.Parameter(torch.empty(len(places), 5, 5))
         self.bias = nn.Parameter(torch.empty(self.outputs))
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -134,7 +136,8 @@ class TableConvolution(nn.Module):
 
     def fan_in(self) -> Tensor:
         """Return the number of inputs of a unit of each output map, (outputs,)."""
-        return 25 * torch.bincount(self.places // self.inputs, minlength=self.outputs)
+        maps = torch.arange(self.outputs, device=self.places.device)
+        return 25 * (self.places[:, None] // self.inputs == maps).sum(0)
 
 
 class RadialBasis(nn.Module):

@@ -12,6 +12,7 @@ from torch import nn
 from hubel.architectures.architecture import Architecture
 from hubel.architectures.files import FileFactory, is_file_name, open_factory
 from hubel.architectures.libraries import build_timm, build_torchvision
+from hubel.architectures.pixels import find_last_layer
 from hubel.architectures.table import ARCHITECTURES
 from hubel.errors import UsageError, close_matches, look_up
 from hubel.results import Task
@@ -122,7 +123,7 @@ def load(
     if task != "classification":
         given = {**architecture.other_tasks, **given}
     _check_arguments(architecture, given)
-    _check_size(architecture, size)
+    _check_size(architecture, outputs, channels, size, given)
     return Loaded(
         module=architecture.build(outputs=outputs, channels=channels, size=size, **given),
         name=name, arguments=given, code_digest="", code_text="", architecture=architecture,
@@ -152,18 +153,26 @@ def _check_arguments(architecture: Architecture, given: Mapping[str, Any]) -> No
             )
 
 
-def _check_size(architecture: Architecture, size: int) -> None:
-    """Refuse sizes that the network cannot take."""
+def _check_size(
+    architecture: Architecture, outputs: int, channels: int, size: int, given: Mapping[str, Any]
+) -> None:
+    """Refuse sizes that the network cannot take, and name the layer that runs out of pixels."""
     if architecture.fixed_size and size != architecture.design_size:
         raise UsageError(
             f"{architecture.name} takes pictures of {architecture.design_size} pixels a side only, "
             f"not {size}; leave --size out, or choose another network with --model."
         )
-    if size < architecture.least_size:
-        raise UsageError(
-            f"{architecture.name} needs pictures of at least {architecture.least_size} pixels a "
-            f"side, not {size}; set --size {architecture.least_size} or more."
-        )
+    least = architecture.least_size
+    if size >= least:
+        return
+    with torch.device("meta"):
+        network = architecture.build(outputs=outputs, channels=channels, size=least, **given)
+    layer = find_last_layer(network, channels, max(size, 0))
+    reason = f", at which its layer {layer} runs out of pixels" if layer else ""
+    raise UsageError(
+        f"{architecture.name} needs pictures of at least {least} pixels a side, not {size}"
+        f"{reason}; set --size {least} or more."
+    )
 
 
 def _try_out(module: nn.Module, name: str, outputs: int, channels: int, size: int) -> None:

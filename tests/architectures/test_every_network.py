@@ -1,0 +1,176 @@
+"""What holds for every network of the table, whoever wrote its page.
+
+Parameters, operations, output shapes and refusals are checked for every name, on the meta device:
+nothing is computed there, so the largest networks cost no memory. Arithmetic (a training step,
+copies, saved weights, batches of several sizes, weights from the seed, torch.export) is done with
+the smallest network of each builder, at the least size and for 3 outputs: its deeper relatives are
+made of the same layers. `python -m benchmarks networks` exports and trains all the names.
+"""
+
+import copy
+import re
+
+import pytest
+import safetensors.torch
+import torch
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from hubel.architectures import ARCHITECTURES, load
+from hubel.errors import UsageError
+from hubel.nn.auxiliary import WithAuxiliary
+
+BUILDERS = {entry.builder for entry in ARCHITECTURES.values()}
+SMALLEST = sorted(
+    min(
+        (entry for entry in ARCHITECTURES.values() if entry.builder is builder),
+        key=lambda entry: entry.params,
+    ).name
+    for builder in BUILDERS
+)
+
+
+def on_meta(entry, **settings):
+    with torch.device("meta"):
+        return entry.build(**settings)
+
+
+def build(name, *, seed=0, channels=3):
+    torch.manual_seed(seed)
+    entry = ARCHITECTURES[name]
+    return entry.build(outputs=3, channels=channels, size=entry.least_size)
+
+
+def pictures(name, number, channels=3):
+    size = ARCHITECTURES[name].least_size
+    generator = torch.Generator().manual_seed(number)
+    return torch.randn(number, channels, size, size, generator=generator)
+
+
+@pytest.fixture(scope="module", params=SMALLEST)
+def seasoned(request):
+    """Name and network, whose normalisations have seen pictures, in evaluation: leave it so.
+
+    pytest runs all tests with one of them before it makes the next.
+    """
+    net = build(request.param).train()
+    with torch.no_grad():
+        for number in (4, 5):
+            net(pictures(request.param, number))
+    return request.param, net.eval()
+
+
+def logits(output):
+    return output.logits if isinstance(output, WithAuxiliary) else output
+
+
+def loss_of(output):
+    """The loss that training has: auxiliary heads with their weight."""
+    answers = torch.arange(len(logits(output))) % 3
+    loss = F.cross_entropy(logits(output), answers)
+    if isinstance(output, WithAuxiliary):
+        loss = loss + output.weight * sum(F.cross_entropy(a, answers) for a in output.auxiliary)
+    return loss
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_parameters_and_macs_of_the_table(name):
+    entry = ARCHITECTURES[name]
+    size, channels = entry.design_size, entry.design_channels
+    net = on_meta(entry, outputs=entry.design_outputs, channels=channels, size=size).eval()
+    assert all(tensor.is_meta for tensor in net.state_dict().values())
+    assert sum(parameter.numel() for parameter in net.parameters()) == entry.params
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        output = net(torch.zeros(1, channels, size, size, device="meta"))
+    assert output.shape == (1, entry.design_outputs)
+    assert counter.get_total_flops() == 2 * entry.macs
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_shapes_at_the_least_size(name):
+    entry = ARCHITECTURES[name]
+    size = entry.least_size
+    net = on_meta(entry, outputs=3, channels=1, size=size).eval()
+    with torch.no_grad():
+        for number in (1, 2, 7):
+            assert net(torch.zeros(number, 1, size, size, device="meta")).shape == (number, 3)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_size_between_the_least_and_the_design(name):
+    entry = ARCHITECTURES[name]
+    size = (entry.least_size + entry.design_size) // 2
+    net = on_meta(entry, outputs=5, channels=4, size=size).eval()
+    with torch.no_grad():
+        assert net(torch.zeros(1, 4, size, size, device="meta")).shape == (1, 5)
+
+
+@pytest.mark.parametrize("name", [n for n, entry in ARCHITECTURES.items() if not entry.fixed_size])
+def test_below_the_least_size_a_layer_runs_out_of_pixels(name):
+    """The least size is the least: one pixel fewer, and there is a layer to name."""
+    least = ARCHITECTURES[name].least_size
+    words = (
+        rf"^{re.escape(name)} needs pictures of at least {least} pixels a side, not {least - 1}, "
+        rf"at which its layer \S+ \(\w+\) runs out of pixels; set --size {least} or more\.$"
+    )
+    with pytest.raises(UsageError, match=words):
+        load(name, outputs=3, channels=3, size=least - 1)
+
+
+@pytest.mark.parametrize("name", SMALLEST)
+def test_a_training_step(name):
+    net = build(name).train()
+    before = {path: value.detach().clone() for path, value in net.named_parameters()}
+    optimizer = torch.optim.SGD([p for p in net.parameters() if p.requires_grad], lr=0.1)
+    loss = loss_of(net(pictures(name, 2)))
+    assert loss.isfinite()
+    loss.backward()
+    for path, parameter in net.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None, path
+            assert parameter.grad.isfinite().all(), path
+    optimizer.step()
+    assert any(not torch.equal(before[path], p) for path, p in net.named_parameters())
+
+
+def test_pictures_of_a_batch_do_not_touch_each_other(seasoned):
+    name, net = seasoned
+    many = pictures(name, 7)
+    with torch.no_grad():
+        together = net(many)
+        assert together.shape == (7, 3)
+        for number in (1, 2):
+            apart = torch.cat([net(part) for part in many.split(number)])
+            torch.testing.assert_close(apart, together, rtol=1e-3, atol=1e-4)
+
+
+def test_copies_and_saved_weights_give_the_same_outputs(seasoned):
+    name, net = seasoned
+    some = pictures(name, 2)
+    other = build(name, seed=1).eval()
+    with torch.no_grad():
+        expected = net(some)
+        assert torch.equal(copy.deepcopy(net)(some), expected)
+        assert not torch.equal(other(some), expected)
+        other.load_state_dict(safetensors.torch.load(safetensors.torch.save(net.state_dict())))
+        assert torch.equal(other(some), expected)
+
+
+@pytest.mark.parametrize("name", SMALLEST)
+def test_one_channel_and_weights_from_the_global_generator_alone(name):
+    first, second = build(name, seed=5, channels=1), build(name, seed=5, channels=1)
+    for (path, value), other in zip(
+        first.state_dict().items(), second.state_dict().values(), strict=True
+    ):
+        assert torch.equal(value, other), path
+    with torch.no_grad():
+        assert logits(first.train()(pictures(name, 2, channels=1))).shape == (2, 3)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_export(seasoned):
+    name, net = seasoned
+    some = pictures(name, 2)
+    program = torch.export.export(net, (some,), strict=False)
+    with torch.no_grad():
+        torch.testing.assert_close(program.module()(some), net(some), rtol=1e-5, atol=1e-6)
