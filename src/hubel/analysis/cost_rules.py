@@ -1,9 +1,9 @@
 """The table from operation to cost rule.
 
-A MAC is one multiply-accumulate of a convolution or matrix product: what torchvision and fvcore call
-a FLOP. FLOPs are all arithmetic: two a MAC (a bias is the accumulator's first value), and for every
-other operation one for each addition, multiplication, division, comparison and elementary function
-(exp, log, √, erf), as the formula beside it says. Memory traffic costs none.
+A MAC is one multiply-accumulate of a convolution or matrix product: what torchvision and fvcore
+call a FLOP. FLOPs are all arithmetic: two a MAC (a bias is the accumulator's first value), and for
+every other operation one for each addition, multiplication, division, comparison and elementary
+function (exp, log, √, erf), as the formula beside it says. Moving data costs none.
 """
 
 from __future__ import annotations

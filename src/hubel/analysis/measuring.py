@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,10 +50,10 @@ def measure_memory(
 ) -> MeasuredMemory:
     """Return the peak memory of one pass on the CPU, as torch's allocator reports it.
 
-    Inference without gradients; with `training` the second of two steps with Adam on the sum of the
-    outputs, in training mode. All that torch allocates is in it, kernels' workspace too as far as it
-    comes from torch's allocator; what the allocator of the system wastes is not. The network is
-    copied and stays as it is.
+    Inference without gradients; with `training` the second of two steps with Adam on the sum of
+    the outputs, in training mode. All that torch allocates is in it, kernels' workspace too as far
+    as it comes from torch's allocator; what the allocator of the system wastes is not. The weights
+    are copied for it; the network stays as it is.
     """
     with _copied(model, training=training) as (network, held):
         example = torch.randn(batch, *input_shape)
@@ -97,7 +98,7 @@ def measure_speed(
 
 
 @contextmanager
-def _copied(model: nn.Module, *, training: bool) -> Iterator[tuple[nn.Module, list[Tensor]]]:
+def _copied(model: nn.Module, *, training: bool) -> Generator[tuple[nn.Module, list[Tensor]]]:
     """Give the network with copies of its weights in it, and the copies; then put all back."""
     stand_ins = StandIns(model, real_copy, gradients=training)
     with randomness_kept(), stand_ins.in_place():
@@ -114,8 +115,15 @@ def _step(network: nn.Module, example: Tensor, optimizer: torch.optim.Optimizer)
 
 def _peak(run: Callable[[], object]) -> int:
     """Return the most bytes that torch's CPU allocator held at once beyond those at the start."""
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-        run()
+    before = os.environ.get("KINETO_LOG_LEVEL")
+    os.environ["KINETO_LOG_LEVEL"] = "99"  # Else its start and stop are printed.
+    try:
+        with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+            run()
+    finally:
+        os.environ.pop("KINETO_LOG_LEVEL")
+        if before is not None:
+            os.environ["KINETO_LOG_LEVEL"] = before
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "events.json"
         profiler.export_chrome_trace(str(path))

@@ -35,8 +35,8 @@ def parts(trace: Trace) -> tuple[Part, ...]:
     """Return the parts of a trace in the order in which they run; every operation is in one.
 
     A leaf is a call that calls no other module with data. What a module computes itself between the
-    calls of others is a part of its own, named after the operations (`add`, `cat, relu`), with at most one
-    convolution or matrix product in it.
+    calls of others is a part of its own, named after the operations (`add`, `cat, relu`), with at
+    most one convolution or matrix product in it.
     """
     children: dict[int, list[ModuleCall]] = {}
     for call in trace.calls:

@@ -73,7 +73,7 @@ SAVED: Final[Mapping[str, Saved]] = {
 
 
 IN_PLACE_BY_RESULT: Final = frozenset({"elu", "leaky_relu", "rrelu_with_noise"})
-"""Activations whose in-place version derives from its result, though the other one needs the input."""
+"""Activations whose in-place version needs its result, though the other one needs its input."""
 
 
 def saved_values(operation: Operation) -> tuple[int, ...]:

@@ -7,15 +7,19 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from hubel.errors import UsageError
+from hubel.tracing.ledger import Ledger
 from hubel.tracing.recorder import Recorder
 from hubel.tracing.stand_ins import (
     StandIns,
+    fast_attention_off,
     list_weights,
     meta_copy,
     randomness_kept,
     real_copy,
+    uncollected,
 )
 from hubel.tracing.trace import Trace
 
@@ -48,12 +52,12 @@ def trace(
     without = [meta_copy(one) for one in examples]
     try:
         return _run(model, without, meta_copy, training=training, name=name)
-    except _Stopped as stop:
+    except _StoppedError as stop:
         note = f"Traced by a real forward pass on the CPU: without numbers it stops {stop}."
     numbers = [_numbers(one) for one in examples]
     try:
         return _run(model, numbers, real_copy, training=training, name=name, notes=(note,))
-    except _Stopped as stop:
+    except _StoppedError as stop:
         shapes = " and ".join(shape_words(one.shape) for one in numbers)
         raise UsageError(
             f"{name} cannot take an input of {shapes}: it stops {stop}; check the size and the "
@@ -61,7 +65,7 @@ def trace(
         ) from stop.__cause__
 
 
-class _Stopped(Exception):
+class _StoppedError(Exception):
     """The network's forward raised; the text says where and what."""
 
 
@@ -83,10 +87,11 @@ def _run(
     weights, places = list_weights(model)
     paths = {id(module): path for path, module in model.named_modules()}
     stand_ins = StandIns(model, substitute)
-    with randomness_kept(), stand_ins.in_place():
+    with uncollected(), randomness_kept(), fast_attention_off(), stand_ins.in_place():
         made = [(tensor, places[key]) for key, tensor in stand_ins.made.items() if key in places]
-        recorder = Recorder(paths, weights, made)
-        taken = tuple(recorder.add_input(one) for one in inputs)
+        ledger = Ledger(weights, made)
+        taken = tuple(ledger.add_input(one) for one in inputs)
+        recorder = Recorder(ledger, paths)
         try:
             with torch.no_grad(), recorder.module_calls(), recorder:
                 if any(module.training != training for module in model.modules()):
@@ -94,24 +99,22 @@ def _run(
                 result = model(*inputs)
         except Exception as problem:
             where = f"in {recorder.failed_at}" if recorder.failed_at else "in its own forward"
-            raise _Stopped(f"{where}, {_sentence(problem)}") from problem
+            raise _StoppedError(f"{where}, {_sentence(problem)}") from problem
         outputs = recorder.values_in(result)
     return Trace(
         model=name,
         input_shapes=tuple(tuple(one.shape) for one in inputs),
-        values=tuple(recorder.values),
+        values=tuple(ledger.values),
         weights=tuple(weights),
-        operations=recorder.finished_operations(),
-        calls=recorder.finished_calls(),
+        operations=ledger.operations(),
+        calls=recorder.calls(),
         inputs=taken,
         outputs=outputs,
         notes=notes,
     )
 
 
-def _examples(
-    model: nn.Module, given: Any, batch: int, dtype: torch.dtype | None
-) -> list[Tensor]:
+def _examples(model: nn.Module, given: Any, batch: int, dtype: torch.dtype | None) -> list[Tensor]:
     """Return tensors of the shapes asked for, on the meta device where no example was given."""
     if isinstance(given, Tensor):
         return [given]
@@ -144,7 +147,8 @@ def _check_model(model: Any) -> None:
                 f"{path or type(module).__name__} is a scripted module, whose inside cannot be "
                 "followed; trace the network that it was made from."
             )
-        if isinstance(module, nn.modules.lazy.LazyModuleMixin) and module.has_uninitialized_params():
+        held = (*module.parameters(recurse=False), *module.buffers(recurse=False))
+        if any(is_lazy(one) for one in held):
             raise UsageError(
                 f"{path or type(module).__name__} is a lazy module without weights yet; run the "
                 "network once on an input, then trace it."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any, Final
 
 import torch
@@ -90,19 +90,18 @@ class Signature:
         return bound
 
 
-@lru_cache(maxsize=None)
+@cache
 def signature_of(operator: OpOverload) -> Signature:
     """Return what the schema of an operator says."""
-    schema = operator._schema  # noqa: SLF001  # torch offers no public way to a schema
+    # torch offers no public way to a schema, nor to whether an operator is composite.
+    schema = operator._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     bare = schema.name.rpartition("::")[2]
     holders: dict[str, str] = {}
     for argument in schema.arguments:
         for mark in argument.alias_info.before_set if argument.alias_info else ():
             holders[mark] = argument.name
     aliases = tuple(_holder(returned, holders) for returned in schema.returns)
-    if bare in UNDECLARED_VIEWS:
-        aliases = (schema.arguments[0].name,)
-    elif schema.returns and not any(aliases) and _is_split(schema):
+    if bare in UNDECLARED_VIEWS or (not any(aliases) and _is_split(schema)):
         aliases = (schema.arguments[0].name,)
     return Signature(
         kind=kind_of(bare),
@@ -119,10 +118,14 @@ def signature_of(operator: OpOverload) -> Signature:
         ),
         aliases=aliases,
         shape_only=bare in SHAPE_ONLY,
-        composite=torch._C._dispatch_has_kernel_for_dispatch_key(  # noqa: SLF001
-            operator.name(), "CompositeImplicitAutograd"
-        ),
+        composite=_is_composite(operator),
     )
+
+
+def _is_composite(operator: OpOverload) -> bool:
+    """Return whether torch defines an operator by others."""
+    has = torch._C._dispatch_has_kernel_for_dispatch_key  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return has(operator.name(), "CompositeImplicitAutograd")
 
 
 def kind_of(bare: str) -> str:

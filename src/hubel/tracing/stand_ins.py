@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
+import torch.backends.mha
 from torch import Tensor, nn
 
 from hubel.tracing.trace import Weight
@@ -76,7 +78,7 @@ class StandIns:
         self._saved: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = []
 
     @contextmanager
-    def in_place(self) -> Iterator[None]:
+    def in_place(self) -> Generator[None]:
         """Put the stand-ins into the modules.
 
         At the end, come what may, every attribute of every module is again the object that it was
@@ -142,7 +144,34 @@ def _refill(container: Any, content: Any) -> None:
 
 
 @contextmanager
-def randomness_kept() -> Iterator[None]:
+def uncollected() -> Generator[None]:
+    """Keep Python's garbage collector from running.
+
+    A trace makes many small objects that all stay; each full collection on the way would walk over
+    all of torch, which takes longer than the trace.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@contextmanager
+def fast_attention_off() -> Generator[None]:
+    """Let torch's attention modules run operation by operation, not in one opaque operator."""
+    enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(enabled)
+
+
+@contextmanager
+def randomness_kept() -> Generator[None]:
     """Restore the states of the random generators of Python, NumPy and torch (CPU) at the end."""
     python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
     try:

@@ -86,9 +86,9 @@ class Operation:
     weights: tuple[int, ...]
     """Weights that it reads."""
     outputs: tuple[int, ...]
-    """Values that it makes. An in-place operation makes a new version of the value that it writes to;
-    and after those that it returns, a new version of every other view of that memory (also of the
-    tensor that it is a view of) which is read later: old content with what was written."""
+    """Values that it makes. An in-place operation makes a new version of the value that it writes
+    to; and after those that it returns, a new version of every other view of that memory (also of
+    the tensor that it is a view of) which is read later: old content with what was written."""
     in_place: bool
     caller: int
     """The innermost module call that runs it: its place in `Trace.calls`."""
