@@ -108,14 +108,8 @@ def receptive_fields(trace: Trace) -> ReceptiveFields:
 def receptive_field(
     trace: Trace, layer: str, unit: Sequence[int], *, call: int = 0, clipped: bool = True
 ) -> Region:
-    """Return the box of the picture that one unit of a layer's output sees.
-
-    `unit` is (row, column), an index into the dimensions on which the picture's axes lie, or an
-    index into all dimensions but the batch's. Clipped, the box is exact and inside the picture;
-    otherwise it goes on inside padding. Follows the whole network each time: for many units, ask
-    `receptive_fields(trace).region`. Errors: UsageError for an unknown layer, call or unit.
-    """
-    return layer_region(trace, propagate(trace), layer, unit, call=call, clipped=clipped)
+    """Return the box of the picture that one unit of a layer sees: `Trace.receptive_field`."""
+    return trace.receptive_field(layer, unit, call=call, clipped=clipped)
 
 
 def _dimensions(fields: FieldMap | None) -> tuple[int | None, ...]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hubel.tracing.fields import Region
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,3 +139,19 @@ class Trace:
     outputs: tuple[int, ...]
     notes: tuple[str, ...] = ()
     """How it was traced, where that is not the usual way."""
+
+    def receptive_field(
+        self, layer: str, unit: Sequence[int], *, call: int = 0, clipped: bool = True
+    ) -> Region:
+        """Return the box of the picture that one unit of a layer's output sees.
+
+        `layer` is its name in `named_modules`; `unit` is (row, column), an index into the
+        dimensions on which the picture's axes lie, or an index into all dimensions but the
+        batch's. Clipped, the box is exact and inside the picture; otherwise it is the nominal one,
+        which goes on inside padding. Each call follows the whole network: for many units, ask
+        `hubel.analysis.receptive_fields(trace).region`.
+        Errors: UsageError for a layer, call or unit that is not there.
+        """
+        from hubel.tracing.fields import layer_region, propagate
+
+        return layer_region(self, propagate(self), layer, unit, call=call, clipped=clipped)
