@@ -8,6 +8,8 @@
     the table of architectures
 `{filters}`
     the table of classical steps
+`{rules}`
+    the design rules of check, a definition each
 `{public} package.module:NAME`
     a mapping from names to dataclasses, a row an entry
 """
@@ -224,6 +226,28 @@ class Filters(SphinxDirective):
         return [table(("Filter", "Numbers", "Defaults", "Allowed"), rows, (14, 34, 16, 46))]
 
 
+class Rules(SphinxDirective):
+    """The design rules, each with its severity, meaning, threshold, remedy and source."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return a definition a rule."""
+        from hubel.analysis.lint import RULES
+
+        found = nodes.definition_list()
+        for rule in RULES.values():
+            limit = f" Threshold: {rule.threshold}." if rule.threshold else ""
+            text = f"{rule.severity.capitalize()}. {rule.meaning}{limit} {rule.remedy}"
+            paragraph = nodes.paragraph("", "", *inline(text))
+            if rule.source != "hubel":
+                cited, _ = self.parse_inline(f" {{cite:p}}`{rule.source}`")
+                paragraph += cited
+            item = nodes.definition_list_item()
+            item += nodes.term("", "", nodes.literal(text=rule.id))
+            item += nodes.definition("", paragraph)
+            found += item
+        return [found]
+
+
 def cite(
     _app: Sphinx, _what: str, _name: str, _object: Any, _options: Any, lines: list[str]
 ) -> None:
@@ -239,5 +263,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("filters", Filters)
     app.add_directive("networks", Networks)
     app.add_directive("public", Public)
+    app.add_directive("rules", Rules)
     app.connect("autodoc-process-docstring", cite)
     return {"parallel_read_safe": True}

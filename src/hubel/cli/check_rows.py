@@ -131,13 +131,12 @@ def _or_empty(number: int) -> str:
 
 def bytes_text(number: float) -> str:
     """Return bytes in a unit that people read."""
+    size = number
     for unit in ("bytes", "kB", "MB", "GB"):
-        if number < 1000:
-            break
-        number /= 1000
-    else:
-        unit = "TB"
-    return f"{number:,.3g} {unit}" if number < 1000 else f"{number:,.0f} {unit}"
+        if size < 999.5:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} TB"
 
 
 def facts(check: Check) -> list[tuple[str, str]]:

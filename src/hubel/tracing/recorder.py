@@ -60,9 +60,14 @@ class Recorder(TorchDispatchMode):
                 result = func.decompose(*args, **kwargs)
             if result is not NotImplemented:
                 return result
-        run = _batch_norm if func is _BATCH_NORM else func
-        result = run(*args, **kwargs)
         bound = signature.bind(args, kwargs)
+        run = _batch_norm if func is _BATCH_NORM else func
+        try:
+            result = run(*args, **kwargs)
+        except RuntimeError:
+            if not _mixes_devices(bound, signature.writes):
+                raise
+            result = run(*_on_meta(args), **{name: _on_meta(one) for name, one in kwargs.items()})
         self._ledger.add_operation(signature, bound, result, self._stack[-1])
         return result
 
@@ -160,6 +165,21 @@ def tensors_in(held: Any) -> Iterator[Tensor]:
     elif hasattr(held, "__dataclass_fields__"):
         for name in held.__dataclass_fields__:
             yield from tensors_in(getattr(held, name))
+
+
+def _mixes_devices(bound: Mapping[str, Any], writes: tuple[str, ...]) -> bool:
+    """Return whether constants of the CPU meet data on the meta device, and are only read."""
+    devices = {tensor.is_meta for tensor in tensors_in(bound)}
+    return len(devices) == 2 and all(bound[name].is_meta for name in writes)
+
+
+def _on_meta(held: Any) -> Any:
+    """Return arguments with every tensor on the meta device."""
+    if isinstance(held, Tensor):
+        return held.to("meta")
+    if isinstance(held, (tuple, list)):
+        return tuple(_on_meta(one) for one in held)
+    return held
 
 
 def _batch_norm(*args: Any, **kwargs: Any) -> Any:

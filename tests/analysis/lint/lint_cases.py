@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from torch import nn
-
 from lint_networks import (
     Case,
     Shuffle,
@@ -26,6 +24,7 @@ from lint_networks import (
     twice,
     with_auxiliary,
 )
+from torch import nn
 
 Pair = tuple[Case, Case]
 
@@ -84,7 +83,11 @@ CASES: dict[str, Pair] = {
     "check/even-kernel": (
         net(plain(4, 16, kernel=4)),
         # Patches: the kernel is even, and its stride makes the windows tile.
-        net(seq(lambda: nn.Conv2d(3, 16, 4, 4), nn.ReLU, lambda: bn_conv(16, 16), lambda: head(16))),
+        net(
+            seq(
+                lambda: nn.Conv2d(3, 16, 4, 4), nn.ReLU, lambda: bn_conv(16, 16), lambda: head(16)
+            )
+        ),
     ),
     "check/kernel-larger-than-map": (
         net(stem(2, 1, 2, 1, 2, 1, 2), (3, 16, 16)),

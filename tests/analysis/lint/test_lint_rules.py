@@ -14,7 +14,7 @@ from hubel.errors import UsageError
 from hubel.tracing import trace
 
 sys.path.insert(0, str(Path(__file__).parent))
-from lint_cases import CASES  # noqa: E402
+from lint_cases import CASES
 
 
 def subject(case):

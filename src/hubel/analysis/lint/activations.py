@@ -91,7 +91,8 @@ def _crossed(first: Layer, second: Layer) -> bool:
 
 def _after_depthwise(subject: Subject, layer: Layer) -> bool:
     """Return whether what a layer reads was made by a depthwise convolution, activation and gate
-    apart."""
+    apart.
+    """
     graph = subject.graph
     pending, seen = [layer.source], set[int]()
     while pending:

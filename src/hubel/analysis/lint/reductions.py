@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Final
@@ -90,7 +91,7 @@ def _narrow_before_reduction(subject: Subject) -> Iterator[Hit]:
     ]
     found: list[tuple[str, str]] = []
     widest = 0
-    for layer, following in zip(chain, chain[1:], strict=False):
+    for layer, following in itertools.pairwise(chain):
         widest = max(widest, layer.outputs)
         # The map may be reduced by the following layer or by a pooling before it.
         if following.result_shape[2:] < layer.result_shape[2:]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from hubel.analysis.lint.layers import Layer
@@ -108,11 +108,12 @@ def _square(layer: Layer) -> bool:
     )
 
 
-def _replaced(subject: Subject, layers: list[Layer], weights: object, words: str) -> Iterator[Hit]:
+def _replaced(
+    subject: Subject, layers: list[Layer], weights: Callable[[Layer], int], words: str
+) -> Iterator[Hit]:
     """Give one hit for all layers that would have fewer weights otherwise built."""
-    assert callable(weights)
     graph = subject.graph
-    cheaper = [(layer, int(weights(layer))) for layer in layers]
+    cheaper = [(layer, weights(layer)) for layer in layers]
     found = [(layer, left) for layer, left in cheaper if left < layer.weights]
     if not found:
         return

@@ -119,8 +119,7 @@ def _unproductive_layers(subject: Subject) -> Iterator[Hit]:
             where=names,
             evidence=some(
                 [
-                    f"from {names[0]} on, whose input has a field of {by(field.size)} of "
-                    f"{by(subject.picture)} pixels",
+                    f"from {names[0]} on, field {by(field.size)} of {by(subject.picture)} pixels",
                     f"{macs / whole:.0%} of the multiply-accumulates",
                 ]
             ),
@@ -131,8 +130,8 @@ RULES: Final = (
     Rule(
         id="check/field-never-covers",
         severity="warning",
-        meaning="The receptive field of the last convolution stays well below the picture, and only "
-        "an average joins the places: the network judges by details.",
+        meaning="The receptive field of the last convolution stays well below the picture, and "
+        "only an average joins the places: the network judges by details.",
         threshold=f"{COVERED:.0%} of the side",
         confidence=0.8,
         remedy="Add layers, a reduction or dilation, or use a smaller input.",

@@ -11,6 +11,7 @@ from hubel.analysis.lint.kinds import POOLS
 from hubel.analysis.lint.layers import every_axis
 from hubel.analysis.lint.rule import Hit, Rule, Subject
 from hubel.analysis.lint.wording import by, count, some
+from hubel.results import Severity
 from hubel.tracing.trace import Operation
 
 BORDER: Final = 0.02
@@ -109,14 +110,15 @@ def _border_lost(subject: Subject) -> Iterator[Hit]:
             f"{max(lost)} of {sides} unread at the far end ({share:.1%})"
         )
         (grave if share >= BORDER else slight).append((name, text))
-    for found, severity in ((grave, None), (slight, "note")):
+    grades: tuple[tuple[list[tuple[str, str]], Severity | None], ...] = (
+        (grave, None),
+        (slight, "note"),
+    )
+    for found, severity in grades:
         if found:
             yield Hit(
-                what=f"{count(len(found), 'layer does', 'layers do')} not reach the right and "
-                "bottom border of what it reads."
-                if len(found) == 1
-                else f"{len(found)} layers do not reach the right and bottom border of what they "
-                "read.",
+                what=f"{count(len(found), 'layer does', 'layers do')} not reach the far border, right "
+                "and bottom, of what is read.",
                 where=tuple(name for name, _ in found),
                 evidence=some([text for _, text in found]),
                 severity=severity,
