@@ -19,12 +19,13 @@ max 3x3/2        7    832
 mean, dropout    1   1024                          40% are dropped
 linear           1   1000         1000         1
 
-What the columns of the paper say, with K = 1024 and without biases, against what its own rows
-give: conv 7x7 has 9.2 K and 118 M here. 2.7 K and 34 M are, to the digit, those of a separable 7x7
-with 8 maps a channel (7·7·3·8 + 24·64 = 2,712), which ioffe2015batch names for its first layer; the
-text of section 5 and figure 3 have the plain one. The rows of 4a, 4c, 4d, 4e, 5a and 5b give 366,
-497, 590, 847, 1018 and 1409 K; their ops agree within a million, but for 5a (51). In all
-6,998,552 parameters with the plain 7x7 and biases, 6,379,728 more in the auxiliary classifiers.
+What the columns of the paper say, without biases and with K = 1024, against what its own rows give:
+conv 7x7 has 9.2 K and 118 M here. The printed 2.7 K and 34 M fit a separable 7x7 with 8 maps a
+channel (7·7·3·8 + 24·64 = 2,712 parameters, if K is 1000 in this row), which ioffe2015batch names
+for its first layer; section 5 and figure 3 have the plain one. The rows of 4a, 4c, 4d, 4e, 5a and
+5b give 366, 497, 590, 847, 1018 and 1409 K; their ops agree within a million, but for 5a (51).
+In all 6,998,552 parameters with the plain 7x7 and biases, 6,379,728 more in the auxiliary
+classifiers.
 
 Where the paper is silent, this page is like the replication of Caffe, made with the authors' help:
 response normalisation over 5 maps, alpha 1e-4 (of the mean), beta 0.75, k = 1; weights uniform
