@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hubel.workflows.check import check
     from hubel.workflows.data import inspect
     from hubel.workflows.evaluate import evaluate
+    from hubel.workflows.models import models
     from hubel.workflows.predict import predict
     from hubel.workflows.report import write_report
     from hubel.workflows.train import train
@@ -28,6 +29,7 @@ __all__ = [
     "check",
     "evaluate",
     "inspect",
+    "models",
     "predict",
     "trace",
     "train",
@@ -40,6 +42,7 @@ _HOME: Final = {
     "check": "hubel.workflows.check",
     "evaluate": "hubel.workflows.evaluate",
     "inspect": "hubel.workflows.data",
+    "models": "hubel.workflows.models",
     "predict": "hubel.workflows.predict",
     "trace": "hubel.tracing",
     "train": "hubel.workflows.train",

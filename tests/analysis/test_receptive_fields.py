@@ -45,7 +45,9 @@ def test_torchvision_networks_have_their_published_fields(name, layer, size, str
     assert fields[""].size == (224, 224)
 
 
-@pytest.mark.parametrize(("name", "size"), [("resnet50", 483), ("resnet101", 1027), ("resnet152", 1507)])
+@pytest.mark.parametrize(
+    ("name", "size"), [("resnet50", 483), ("resnet101", 1027), ("resnet152", 1507)]
+)
 def test_resnets_with_the_papers_stride_have_their_published_fields(name, size):
     network = built(torchvision.models.get_model, name)
     for layer in (network.layer2, network.layer3, network.layer4):
@@ -150,7 +152,11 @@ def test_the_tables_of_the_notes(name):
     traced = trace(built(nn.Sequential, *layers), (3, 224, 224))
     analysed = [one for one in receptive_fields(traced) if one.path]
     found = [
-        (traced.values[one.value].shape[2], *one.receptive_field.stride[:1], *one.receptive_field.size[:1])
+        (
+            traced.values[one.value].shape[2],
+            *one.receptive_field.stride[:1],
+            *one.receptive_field.size[:1],
+        )
         for one in analysed
     ]
     assert found == [row[4:] for row in rows]
@@ -197,7 +203,10 @@ def test_a_token_sees_a_patch_and_attention_sees_all():
         def __init__(self):
             super().__init__()
             self.patches, self.tokens = nn.Conv2d(3, 8, 4, 4), nn.Identity()
-            self.attention, self.mlp = nn.MultiheadAttention(8, 2, batch_first=True), nn.Linear(8, 8)
+            self.attention, self.mlp = (
+                nn.MultiheadAttention(8, 2, batch_first=True),
+                nn.Linear(8, 8),
+            )
             self.first = nn.Parameter(torch.zeros(1, 1, 8))
 
         def forward(self, x):
@@ -311,9 +320,7 @@ def test_misaligned_branches_are_noted_and_see_the_union():
     assert analysed.notes == (
         "the network's own forward (cat): joins branches with centres 0.5 pixels apart",
     )
-    analysed = receptive_fields(
-        trace(Does(lambda x: x[..., :4] + x[..., ::2]), (1, 3, 8))
-    )
+    analysed = receptive_fields(trace(Does(lambda x: x[..., :4] + x[..., ::2]), (1, 3, 8)))
     assert analysed.notes == (
         "the network's own forward (add): joins branches with strides of 1 and 2 pixels",
     )
@@ -368,7 +375,9 @@ def test_what_is_not_there_is_refused():
         receptive_field(traced, "1", (0, 0), call=1)
     with pytest.raises(UsageError, match=r"Unit \(0, 8\) lies outside of a tensor of 1×2×8×8"):
         receptive_field(traced, "1", (0, 8))
-    with pytest.raises(UsageError, match="is named by 3 numbers, or by 2 on the picture's axes, not by 1"):
+    with pytest.raises(
+        UsageError, match="is named by 3 numbers, or by 2 on the picture's axes, not by 1"
+    ):
         receptive_field(traced, "1", (0,))
     with pytest.raises(UsageError, match="its output lies on no axis of a picture"):
         receptive_field(trace(nn.Linear(4, 2), (4,)), "", (0,))

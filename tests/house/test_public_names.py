@@ -20,6 +20,7 @@ def test_the_public_names_are_pinned():
         "check",
         "evaluate",
         "inspect",
+        "models",
         "predict",
         "trace",
         "train",

@@ -69,10 +69,14 @@ def effective_receptive_field(
     maps = propagate(traced).maps[call.outputs[0]] if call.outputs else None
     theoretical = field_of(maps)
     if maps is None or theoretical is None:
-        raise UsageError(f"The field of {layer or traced.model} is not known; choose another layer.")
+        raise UsageError(
+            f"The field of {layer or traced.model} is not known; choose another layer."
+        )
     dims = sorted({dim for dim in dimensions_of(maps) if dim is not None})
     unit = tuple(maps.shape[dim] // 2 for dim in dims)
-    gradient = _mean_gradient(model, input_shape, layer, dict(zip(dims, unit, strict=True)), samples, seed)
+    gradient = _mean_gradient(
+        model, input_shape, layer, dict(zip(dims, unit, strict=True)), samples, seed
+    )
     total = float(gradient.sum())
     if not np.isfinite(total) or total <= 0:
         raise UsageError(

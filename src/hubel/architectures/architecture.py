@@ -9,23 +9,13 @@ from typing import Any
 
 from torch import nn
 
+from hubel.results import PublishedErrors
+
+__all__ = ["Architecture", "Builder", "PublishedErrors", "PublishedWeights"]
+
 Builder = Callable[..., nn.Module]
 """Called with outputs=, channels=, size= and the network's own arguments; draws fresh weights from
 torch's global generator. The network turns (n, channels, size, size) into (n, outputs)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishedErrors:
-    """The error rates that a source gives for a network, in percent, and how they were measured."""
-
-    top1: float | None
-    top5: float | None
-    data: str
-    """Data set and split, as `ImageNet 2012 validation` or `CIFAR-10 test`."""
-    crops: str
-    """How the pictures were read, as `single crop` or `10 crops`."""
-    source: str
-    """Bibliography key, with the table: `he2016deep, table 3`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

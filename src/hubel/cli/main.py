@@ -28,6 +28,7 @@ class Verb:
 
 
 VERBS: Final = (
+    Verb("models", "hubel.cli.models:models", "List the networks, or show one with its paper."),
     Verb("data", "hubel.cli.data:data", "Inspect pictures: what is there, what is wrong with it."),
     Verb("check", "hubel.cli.check:check", "Read networks before they are trained."),
     Verb("train", "hubel.cli.train:train", "Train, evaluate and report a network on pictures."),

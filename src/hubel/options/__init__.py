@@ -6,6 +6,7 @@
 from hubel.options.check import CheckOptions
 from hubel.options.data import DataOptions
 from hubel.options.evaluate import EvaluateOptions
+from hubel.options.models import ModelsOptions
 from hubel.options.predict import PredictOptions
 from hubel.options.report import ReportOptions
 from hubel.options.train import TrainOptions
@@ -14,6 +15,7 @@ __all__ = [
     "CheckOptions",
     "DataOptions",
     "EvaluateOptions",
+    "ModelsOptions",
     "PredictOptions",
     "ReportOptions",
     "TrainOptions",

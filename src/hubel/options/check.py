@@ -1,6 +1,7 @@
 """Options of `hubel check`."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,15 @@ class CheckOptions:
 
     measure: bool = False
     """Measure memory and speed on this machine's processor too."""
+
+    effective: bool = False
+    """Measure by gradients what the last maps really use of the picture, and draw it."""
+
+    html: Path | None = None
+    """Write a page with the drawing of the network to this file."""
+
+    picture: Path | None = None
+    """Picture on which the page shows receptive fields [default: a photograph of a flower]."""
 
     markdown: bool = False
     """Print Markdown on standard output, all else on standard error."""

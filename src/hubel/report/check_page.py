@@ -11,7 +11,7 @@ from hubel.report.drawing import draw_network
 from hubel.report.findings_view import FindingsView, findings_view, tally
 from hubel.report.rendering import render
 from hubel.report.view import Cell, Fact, Table, picture, sort_key
-from hubel.report.words import NOTHING, listing, number, percent
+from hubel.report.words import NOTHING, count, listing, number, percent
 from hubel.results import Check, Field, LayerRow
 
 UNITS = (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3))
@@ -42,17 +42,29 @@ class NetworkView:
     findings: FindingsView
     drawing: Markup
     example: Example | None
+    effective: str
+    """Address of the picture of the effective field; empty where it was not measured."""
     layers: Table
     not_analysed: tuple[str, ...]
 
 
-def render_check(checks: Sequence[Check], pictures: Mapping[str, str] | None = None) -> str:
+def render_check(
+    checks: Sequence[Check],
+    pictures: Mapping[str, str] | None = None,
+    effective: Mapping[str, str] | None = None,
+) -> str:
     """Return the page about one network or several.
 
     `pictures` holds, by model, a base64 PNG of exactly the input's height and width, on which
-    receptive fields are drawn; without it there is no example picture.
+    receptive fields are drawn; without it there is no example picture. `effective` holds those of
+    effective receptive fields.
     """
-    views = tuple(_network(check, (pictures or {}).get(check.model, "")) for check in checks)
+    views = tuple(
+        _network(
+            check, (pictures or {}).get(check.model, ""), (effective or {}).get(check.model, "")
+        )
+        for check in checks
+    )
     found = tally([finding for check in checks for finding in check.findings])
     names = listing([check.model for check in checks])
     return render(
@@ -88,7 +100,7 @@ def _basis(checks: Sequence[Check]) -> str:
     )
 
 
-def _network(check: Check, image: str) -> NetworkView:
+def _network(check: Check, image: str, effective: str) -> NetworkView:
     """Return the sections of one network."""
     address = picture(image)
     example = None
@@ -97,14 +109,28 @@ def _network(check: Check, image: str) -> NetworkView:
         example = Example(image=address, width=width, height=height)
     return NetworkView(
         model=check.model,
-        sentences=check.notes,
+        sentences=(*check.notes, *_effective(check)),
         facts=_facts(check),
         findings=findings_view(check.findings, "the JSON document"),
         drawing=draw_network(check),
         example=example,
+        effective=picture(effective),
         layers=_layers(check),
         not_analysed=check.not_analysed,
     )
+
+
+def _effective(check: Check) -> tuple[str, ...]:
+    """Return in words how much of its field the last layer with maps uses."""
+    field = check.effective
+    if field is None:
+        return ()
+    sizes, possible = (" × ".join(map(str, sides)) for sides in (field.size, field.possible))
+    sentence = (
+        f"The middle unit of {field.layer} can see {possible} pixels of the picture; 95.45% of its "
+        f"gradient lie within {sizes} (mean over {count(field.samples, 'random input')})."
+    )
+    return (sentence,)
 
 
 def _facts(check: Check) -> tuple[Fact, ...]:
@@ -121,6 +147,21 @@ def _facts(check: Check) -> tuple[Fact, ...]:
         Fact(name="Weights", value=f"{short(total.weight_bytes)}B"),
         Fact(name="Inference", value=f"{short(total.inference_peak_bytes)}B", remark=batch),
         Fact(name="Training step", value=f"{short(total.training_peak_bytes)}B", remark=batch),
+        *_measured(check),
+    )
+
+
+def _measured(check: Check) -> tuple[Fact, ...]:
+    """Return what was measured on the machine, where it was."""
+    seen = check.measured
+    if seen is None:
+        return ()
+    threads = count(seen.threads, "thread")
+    inference, training = short(seen.inference_peak_bytes), short(seen.training_peak_bytes)
+    return (
+        Fact(name="Inference, measured", value=f"{inference}B"),
+        Fact(name="Training step, measured", value=f"{training}B"),
+        Fact(name="Speed", value=f"{short(seen.flops_per_second)}FLOP/s", remark=threads),
     )
 
 

@@ -1,7 +1,8 @@
 """What flows between stages: frozen results, and the run folder that reads and writes them."""
 
 from hubel.results.calibration import Calibrated
-from hubel.results.check import Check, CheckTotal, Field, LayerRow, Measured
+from hubel.results.catalogue import NetworkEntry, NetworkPage, PaperTable, PublishedErrors
+from hubel.results.check import Check, CheckTotal, EffectiveField, Field, LayerRow, Measured
 from hubel.results.evaluation import (
     Calibration,
     ClassScore,
@@ -30,6 +31,7 @@ __all__ = [
     "ClassCount",
     "ClassScore",
     "DuplicateGroup",
+    "EffectiveField",
     "EpochRow",
     "Evaluation",
     "Field",
@@ -40,9 +42,13 @@ __all__ = [
     "Metric",
     "Mistake",
     "ModelCard",
+    "NetworkEntry",
+    "NetworkPage",
+    "PaperTable",
     "Plan",
     "Prediction",
     "Provenance",
+    "PublishedErrors",
     "ReliabilityBin",
     "ResidualSummary",
     "Run",

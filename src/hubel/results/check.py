@@ -92,6 +92,23 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EffectiveField:
+    """What the middle unit of a layer uses of the picture, measured by gradients."""
+
+    layer: str
+    size: tuple[int, ...]
+    """The shortest stretch of pixels, per axis, that holds 95.45% of the gradient."""
+    possible: tuple[int, ...]
+    """Pixels of the picture that the unit can see."""
+    sigma: tuple[float | None, ...]
+    """Standard deviation of the Gaussian that fits best; None where none fits."""
+    samples: int
+    """Random inputs over which the gradient was averaged."""
+    picture: str
+    """The PNG that shows it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """Everything that `check` says about one network at one input shape."""
 
@@ -108,3 +125,4 @@ class Check:
     """Pairs of places in `layers`: the second reads what the first gives; -1 is the input."""
     notes: tuple[str, ...] = ()
     measured: Measured | None = None
+    effective: EffectiveField | None = None

@@ -10,14 +10,15 @@ from typing import Any, Final
 from torch import nn
 
 from hubel.analysis.costs import operation_costs
+from hubel.analysis.edges import edges
 from hubel.analysis.lint import RULES, Subject, lint
 from hubel.analysis.lint.initialisation import has_no_numbers
 from hubel.analysis.lint.refusal import RULE as TOO_SMALL
 from hubel.analysis.lint.refusal import refused
 from hubel.analysis.receptive_fields import receptive_fields
 from hubel.analysis.rows import layer_rows, total
-from hubel.errors import UsageError, look_up
-from hubel.results import Check, CheckTotal, Finding, Measured
+from hubel.errors import RunError, UsageError, look_up
+from hubel.results import Check, CheckTotal, EffectiveField, Finding, Measured
 from hubel.tracing import Trace, trace
 from hubel.workflows.reading import Named, Wanted, read_network
 
@@ -35,6 +36,7 @@ def check(
     outputs: int | None = None,
     arguments: Mapping[str, Any] | None = None,
     measure: bool = False,
+    effective: str | Path | None = None,
     trust_code: bool = False,
 ) -> Check:
     """Read a network: shapes, receptive fields, costs, memory, and what is wrong with its design.
@@ -42,8 +44,9 @@ def check(
     `model` is an nn.Module or what `hubel train --model` takes, a run included; `input_shape` is
     (channels, height, width), by default what a named network was made for. Costs and memory are
     for `batch` pictures. `object_px` is the side of the objects in the pictures; `silence` holds
-    ids of design rules to leave out; `measure` times the network on this machine's CPU too. The
-    module stays as it is.
+    ids of design rules to leave out; `measure` times the network on this machine's CPU too;
+    `effective` names a PNG for the field that the last maps really use, measured by gradients with
+    the weights that the network has. The module stays as it is.
 
     Errors: UsageError for a network that does not exist or cannot take such an input, and for a
     rule that does not exist; RunError for a run that is damaged.
@@ -57,11 +60,15 @@ def check(
         outputs=outputs,
         arguments=arguments or {},
         trust_code=trust_code,
-        real_weights=measure,
+        real_weights=measure or effective is not None,
     )
     named = read_network(model, wanted)
     found = check_network(named, batch=batch, object_px=object_px, silence=silence)
-    return replace(found, measured=_measure(named, batch)) if measure and found.layers else found
+    if measure and found.layers:
+        found = replace(found, measured=_measure(named, batch))
+    if effective is not None and found.layers:
+        found = replace(found, effective=_effective(named, found, Path(effective)))
+    return found
 
 
 def check_network(
@@ -99,6 +106,7 @@ def check_network(
         total=total(traced, costs, rows),
         not_analysed=tuple(dict.fromkeys((*costs.not_analysed, *fields.not_analysed))),
         findings=lint(subject, silence),
+        edges=edges(traced),
         notes=tuple(dict.fromkeys(notes)),
     )
 
@@ -122,6 +130,33 @@ def _measure(named: Named, batch: int) -> Measured:
         seconds=speed.seconds,
         flops_per_second=speed.flops,
         threads=speed.threads,
+    )
+
+
+def _effective(named: Named, found: Check, path: Path) -> EffectiveField:
+    """Measure the field of the last layer whose units see a part of the picture, and draw it."""
+    from hubel.analysis.effective import draw_effective_field, effective_receptive_field
+
+    maps = [
+        row.path
+        for row in found.layers
+        if row.path and (seen := row.receptive_field) is not None and not any(seen.whole)
+    ]
+    if not maps:
+        raise UsageError(f"--effective: no layer of {named.name} sees only a part of the picture.")
+    field = effective_receptive_field(named.module, named.shape, maps[-1])
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draw_effective_field(field, path)
+    except OSError as error:
+        raise RunError(f"Could not write {path}: {error.strerror or error}.") from error
+    return EffectiveField(
+        layer=field.layer,
+        size=field.size,
+        possible=field.region.size,
+        sigma=field.sigma,
+        samples=field.samples,
+        picture=str(path),
     )
 
 

@@ -8,9 +8,11 @@ from typing import Final
 
 from markupsafe import Markup
 
+from hubel.report import palette
 from hubel.report.charts.svg import Child, figure, group, shorten, tag
 from hubel.report.drawing.boxes import Box, boxes_of, region, shape_text, tip
 from hubel.report.drawing.layout import Point, layered
+from hubel.report.rendering import asset
 from hubel.results import Check
 
 WIDTH: Final = 168.0
@@ -49,6 +51,22 @@ def draw_network(check: Check) -> Markup:
         role="img",
         aria_label=f"{check.model}: {len(boxes)} boxes in {layout.ranks} ranks",
     )
+
+
+def stand_alone(check: Check) -> str:
+    """Return the drawing as an SVG file of its own, in the light colours."""
+    rules = "".join(
+        line
+        for line in asset("report.css").splitlines()
+        if line.startswith((".network", ".chart text"))
+    )
+    style = (
+        f":root{{{palette.variables(palette.LIGHT)}}}"
+        f"svg{{font:12px sans-serif;background:var(--paper)}}{rules}"
+    )
+    drawing = draw_network(check)
+    opening, _, rest = str(drawing).partition(">")
+    return f'{opening} xmlns="http://www.w3.org/2000/svg"><style>{style}</style>{rest}\n'
 
 
 def _corner(place: Point) -> Point:

@@ -232,7 +232,9 @@ def _split_row(fields: FieldMap, shape: Sequence[int]) -> FieldMap:
     axes: list[AxisMap] = []
     for axis in fields.axes:
         lengths = shape if axis.rows.shape[1] > 1 else (1,) * len(shape)
-        steps = [axis.steps[0] * each if n > 1 else 0.0 for n, each in zip(shape, inner, strict=True)]
+        steps = [
+            axis.steps[0] * each if n > 1 else 0.0 for n, each in zip(shape, inner, strict=True)
+        ]
         axes.append(moved(axis, axis.rows.reshape(4, *lengths), steps, regular=False))
     return FieldMap(tuple((length,) for length in shape), tuple(axes))
 

@@ -34,26 +34,36 @@ def nearest_exact(step: Step) -> FieldMap:
 
 def linear(step: Step) -> FieldMap:
     """Weigh the two inputs around a unit's source; one of weight zero is not read."""
-    return _interpolated(step, lambda length, units, scale, corners: _around(
-        _sources(length, units, scale, corners, clamp=True), length, 0, 1))
+    return _interpolated(
+        step,
+        lambda length, units, scale, corners: _around(
+            _sources(length, units, scale, corners, clamp=True), length, 0, 1
+        ),
+    )
 
 
 def cubic(step: Step) -> FieldMap:
     """Weigh the four inputs around a unit's source, those beyond the edge being the edge's."""
-    return _interpolated(step, lambda length, units, scale, corners: _around(
-        _sources(length, units, scale, corners, clamp=False), length, 1, 2))
+    return _interpolated(
+        step,
+        lambda length, units, scale, corners: _around(
+            _sources(length, units, scale, corners, clamp=False), length, 1, 2
+        ),
+    )
 
 
 def linear_antialiased(step: Step) -> FieldMap:
     """Weigh the inputs within one scaled tent around a unit's source."""
-    return _interpolated(step, lambda length, units, scale, corners: _within(
-        length, units, scale, corners, 1.0))
+    return _interpolated(
+        step, lambda length, units, scale, corners: _within(length, units, scale, corners, 1.0)
+    )
 
 
 def cubic_antialiased(step: Step) -> FieldMap:
     """Weigh the inputs within one scaled cubic kernel around a unit's source."""
-    return _interpolated(step, lambda length, units, scale, corners: _within(
-        length, units, scale, corners, 2.0))
+    return _interpolated(
+        step, lambda length, units, scale, corners: _within(length, units, scale, corners, 2.0)
+    )
 
 
 def _interpolated(step: Step, taps_of: TapsOf) -> FieldMap:
@@ -82,8 +92,11 @@ def _nearest(length: int, units: int, scale: float, corners: bool) -> Taps:
     if units == 2 * length:  # torch halves whole numbers there, whatever the scale
         return (unit // 2)[:, None]
     # torch computes the place in single precision
-    return np.floor(unit.astype(np.float32) * np.float32(scale)).astype(np.int64).clip(
-        0, length - 1)[:, None]
+    return (
+        np.floor(unit.astype(np.float32) * np.float32(scale))
+        .astype(np.int64)
+        .clip(0, length - 1)[:, None]
+    )
 
 
 def _nearest_exact(length: int, units: int, scale: float, corners: bool) -> Taps:
@@ -118,4 +131,6 @@ def _within(length: int, units: int, scale: float, corners: bool, reach: float) 
     first = np.floor(centre - support + 0.5 + ZERO_WEIGHT).clip(0)
     end = np.floor(centre + support + 0.5 - ZERO_WEIGHT).clip(max=length)
     taps = first[:, None] + np.arange(math.ceil(2 * support) + 2)[None, :]
-    return np.minimum(taps, np.maximum(end - 1, first)[:, None]).astype(np.int64).clip(0, length - 1)
+    return (
+        np.minimum(taps, np.maximum(end - 1, first)[:, None]).astype(np.int64).clip(0, length - 1)
+    )

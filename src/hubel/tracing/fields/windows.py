@@ -50,8 +50,15 @@ def spreading(
     return nominal, real
 
 
-def slide(fields: FieldMap, dim: int, units: int, kernel: int, stride: int, padding: int,
-          dilation: int = 1) -> FieldMap:
+def slide(
+    fields: FieldMap,
+    dim: int,
+    units: int,
+    kernel: int,
+    stride: int,
+    padding: int,
+    dilation: int = 1,
+) -> FieldMap:
     """Slide a window along a dimension."""
     if kernel == stride == 1 and padding == 0 and units == fields.shape[dim]:
         return fields
@@ -112,7 +119,9 @@ def pooling(step: Step) -> list[FieldMap]:
     for axis in range(rank):
         dim = len(fields.factors) - rank + axis
         units = step.out_shape[dim]
-        fields = slide(fields, dim, units, kernel[axis], stride[axis], padding[axis], dilation[axis])
+        fields = slide(
+            fields, dim, units, kernel[axis], stride[axis], padding[axis], dilation[axis]
+        )
     return [fields] * len(step.out_shapes)
 
 
@@ -252,7 +261,9 @@ def sampled(step: Step) -> FieldMap:
     for name in ("offset", "mask", "grid"):
         made = step.map_of(step.operation.arguments.get(name))
         if made is not None:
-            parts.append(reshape(reduce(made, range(len(made.factors)), keep=True), (1,) * (2 + rank)))
+            parts.append(
+                reshape(reduce(made, range(len(made.factors)), keep=True), (1,) * (2 + rank))
+            )
     return union(parts)
 
 

@@ -1,0 +1,123 @@
+"""The networks that hubel has; the public function `models`."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from hubel.architectures import ARCHITECTURES, Architecture
+from hubel.errors import look_up
+from hubel.results import Check, NetworkEntry, NetworkPage, PaperTable
+from hubel.workflows.check import check
+from hubel.workflows.check_page import write_drawing
+
+
+def models() -> tuple[NetworkEntry, ...]:
+    """Return what is known of every network, by year, without building any."""
+    return tuple(sorted((_entry(a) for a in ARCHITECTURES.values()), key=lambda e: e.year))
+
+
+def network_page(name: str) -> NetworkPage:
+    """Return one network with the tables of its paper, as they stand in its page of the code.
+
+    Errors: UsageError for a name that hubel does not have, with close matches.
+    """
+    architecture = look_up(ARCHITECTURES, name, "network")
+    page = sys.modules[architecture.builder.__module__]
+    return NetworkPage(
+        entry=_entry(architecture),
+        text=inspect.getdoc(page) or "",
+        tables=tuple(_tables(vars(page), architecture)),
+    )
+
+
+def read(name: str) -> Check:
+    """Return the network of a name, read at its design."""
+    return check(name)
+
+
+def draw(name: str, path: Path) -> None:
+    """Write the drawing of a network to an SVG file. Errors: UsageError, RunError."""
+    write_drawing(read(name), path)
+
+
+def _entry(architecture: Architecture) -> NetworkEntry:
+    """Return what the table of networks holds."""
+    return NetworkEntry(
+        name=architecture.name,
+        year=architecture.year,
+        source=architecture.source,
+        summary=architecture.summary,
+        params=architecture.params,
+        macs=architecture.macs,
+        input=(architecture.design_channels, architecture.design_size, architecture.design_size),
+        outputs=architecture.design_outputs,
+        least_size=architecture.least_size,
+        arguments=architecture.arguments(),
+        errors=architecture.errors,
+        weights=tuple(weights.origin for weights in architecture.weights),
+    )
+
+
+def _tables(names: Mapping[str, Any], architecture: Architecture) -> Iterator[PaperTable]:
+    """Yield the literal tables of a page: TABLE_1, FIGURE_9, whose rows are named tuples.
+
+    Where a table has a part a network (a mapping from depth, say), only the part that the name's
+    own arguments choose is shown.
+    """
+    chosen = set(map(str, architecture.variant.values()))
+    for name, value in names.items():
+        if not name.startswith(("TABLE", "FIGURE")):
+            continue
+        title = name.replace("_", " ").capitalize()
+        if isinstance(value, Mapping):
+            parts = {key: part for key, part in value.items() if str(key) in chosen} or value
+            single = {key: part for key, part in parts.items() if _is_row(part)}
+            if single:
+                yield _table(title, single)
+            for key, part in parts.items():
+                if _is_table(part):
+                    yield _table(f"{title}: {key}", dict(enumerate(part, start=1)))
+        elif _is_table(value):
+            yield _table(title, dict(enumerate(value, start=1)))
+
+
+def _is_row(value: Any) -> bool:
+    """Return whether a value is a named tuple."""
+    return isinstance(value, tuple) and hasattr(value, "_fields")
+
+
+def _is_table(value: Any) -> bool:
+    """Return whether a value is a plain tuple of named tuples of one kind."""
+    return (
+        isinstance(value, tuple)
+        and not _is_row(value)
+        and bool(value)
+        and all(_is_row(row) and type(row) is type(value[0]) for row in value)
+    )
+
+
+def _table(title: str, rows: Mapping[Any, Any]) -> PaperTable:
+    """Return rows of named tuples with their keys as the first column."""
+    fields: tuple[str, ...] = next(iter(rows.values()))._fields
+    return PaperTable(
+        title=title,
+        heads=("", *(field.replace("_", " ") for field in fields)),
+        rows=tuple((str(key), *map(_text, row)) for key, row in rows.items()),
+    )
+
+
+def _text(value: Any) -> str:
+    """Return a cell as people write it."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {_text(part)}" for key, part in value.items())
+    if isinstance(value, tuple):
+        return " ".join(map(_text, value))
+    return str(value)
