@@ -45,7 +45,9 @@ def test_torchvision_networks_have_their_published_fields(name, layer, size, str
     assert fields[""].size == (224, 224)
 
 
-@pytest.mark.parametrize(("name", "size"), [("resnet50", 483), ("resnet101", 1027), ("resnet152", 1507)])
+@pytest.mark.parametrize(
+    ("name", "size"), [("resnet50", 483), ("resnet101", 1027), ("resnet152", 1507)]
+)
 def test_resnets_with_the_papers_stride_have_their_published_fields(name, size):
     network = built(torchvision.models.get_model, name)
     for layer in (network.layer2, network.layer3, network.layer4):
@@ -150,7 +152,11 @@ def test_the_tables_of_the_notes(name):
     traced = trace(built(nn.Sequential, *layers), (3, 224, 224))
     analysed = [one for one in receptive_fields(traced) if one.path]
     found = [
-        (traced.values[one.value].shape[2], *one.receptive_field.stride[:1], *one.receptive_field.size[:1])
+        (
+            traced.values[one.value].shape[2],
+            *one.receptive_field.stride[:1],
+            *one.receptive_field.size[:1],
+        )
         for one in analysed
     ]
     assert found == [row[4:] for row in rows]
@@ -187,6 +193,22 @@ def test_start_is_negative_inside_padding_and_strides_may_be_fractions():
     assert (field.size, field.stride, field.start) == ((2,), (0.5,), (0.0,))
 
 
+@pytest.mark.parametrize("antialias", [False, True])
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("size", [3, 5, 7, 9, 14, 20])
+def test_interpolation_reads_the_inputs_that_have_a_gradient(mode, antialias, size):
+    network = Does(lambda x: F.interpolate(x, (size, 9), mode=mode, antialias=antialias))
+    analysed = receptive_fields(trace(network, (1, 9, 9)))
+    assert analysed.not_analysed == ()
+    picture = torch.ones((1, 1, 9, 9), dtype=torch.float64, requires_grad=True)
+    output = network(picture)[0, 0]
+    for unit in range(size):
+        (slope,) = torch.autograd.grad(output[unit, 4], picture, retain_graph=True)
+        rows = (slope[0, 0].abs().sum(1) > 1e-9).nonzero().flatten()
+        region = analysed.region("", (unit, 4))
+        assert (region.start[0], region.stop[0]) == (int(rows.min()), int(rows.max()) + 1)
+
+
 def test_strided_slices_multiply_the_stride_and_shift_the_start():
     field = field_after(lambda x: F.avg_pool2d(x, 2)[:, :, 1:, ::3], (1, 24, 24))
     assert (field.size, field.stride, field.start) == ((2, 2), (2.0, 6.0), (2.0, 0.0))
@@ -197,7 +219,10 @@ def test_a_token_sees_a_patch_and_attention_sees_all():
         def __init__(self):
             super().__init__()
             self.patches, self.tokens = nn.Conv2d(3, 8, 4, 4), nn.Identity()
-            self.attention, self.mlp = nn.MultiheadAttention(8, 2, batch_first=True), nn.Linear(8, 8)
+            self.attention, self.mlp = (
+                nn.MultiheadAttention(8, 2, batch_first=True),
+                nn.Linear(8, 8),
+            )
             self.first = nn.Parameter(torch.zeros(1, 1, 8))
 
         def forward(self, x):
@@ -311,9 +336,7 @@ def test_misaligned_branches_are_noted_and_see_the_union():
     assert analysed.notes == (
         "the network's own forward (cat): joins branches with centres 0.5 pixels apart",
     )
-    analysed = receptive_fields(
-        trace(Does(lambda x: x[..., :4] + x[..., ::2]), (1, 3, 8))
-    )
+    analysed = receptive_fields(trace(Does(lambda x: x[..., :4] + x[..., ::2]), (1, 3, 8)))
     assert analysed.notes == (
         "the network's own forward (add): joins branches with strides of 1 and 2 pixels",
     )
@@ -325,7 +348,7 @@ def test_aligned_branches_are_not_noted():
 
 
 def test_an_unknown_operation_is_named_and_what_follows_has_no_field():
-    network = nn.Sequential(nn.Conv1d(1, 2, 3), Does(lambda x: torch.lgamma(x)), nn.ReLU())
+    network = nn.Sequential(nn.Conv1d(1, 2, 3), Does(torch.lgamma), nn.ReLU())
     analysed = receptive_fields(trace(network, (1, 12)))
     assert analysed.not_analysed == ("lgamma",)
     by_path = {one.path: one.receptive_field for one in analysed}
@@ -368,7 +391,9 @@ def test_what_is_not_there_is_refused():
         receptive_field(traced, "1", (0, 0), call=1)
     with pytest.raises(UsageError, match=r"Unit \(0, 8\) lies outside of a tensor of 1×2×8×8"):
         receptive_field(traced, "1", (0, 8))
-    with pytest.raises(UsageError, match="is named by 3 numbers, or by 2 on the picture's axes, not by 1"):
+    with pytest.raises(
+        UsageError, match="is named by 3 numbers, or by 2 on the picture's axes, not by 1"
+    ):
         receptive_field(traced, "1", (0,))
     with pytest.raises(UsageError, match="its output lies on no axis of a picture"):
         receptive_field(trace(nn.Linear(4, 2), (4,)), "", (0,))

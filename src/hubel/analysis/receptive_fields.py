@@ -62,9 +62,7 @@ class ReceptiveFields:
         self, layer: str, unit: Sequence[int], *, call: int = 0, clipped: bool = True
     ) -> Region:
         """Return what one unit of a layer sees; see `receptive_field`."""
-        return layer_region(
-            self.trace, self.propagation, layer, unit, call=call, clipped=clipped
-        )
+        return layer_region(self.trace, self.propagation, layer, unit, call=call, clipped=clipped)
 
 
 def receptive_fields(trace: Trace) -> ReceptiveFields:

@@ -78,9 +78,7 @@ def _follow(operation: Operation, trace: Trace, state: _State) -> None:
             state.maps[value] = result
 
 
-def _other_view(
-    operation: Operation, value: int, trace: Trace, state: _State
-) -> FieldMap | None:
+def _other_view(operation: Operation, value: int, trace: Trace, state: _State) -> FieldMap | None:
     """Return the map of another view of memory that an operation wrote, where it is sure.
 
     An activation in place changes no field, and what sees nothing may stand anywhere.
