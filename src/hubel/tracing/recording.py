@@ -10,13 +10,16 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from hubel.errors import UsageError
+from hubel.tracing.ledger import Ledger
 from hubel.tracing.recorder import Recorder
 from hubel.tracing.stand_ins import (
     StandIns,
+    fast_attention_off,
     list_weights,
     meta_copy,
     randomness_kept,
     real_copy,
+    uncollected,
 )
 from hubel.tracing.trace import Trace
 
@@ -84,10 +87,11 @@ def _run(
     weights, places = list_weights(model)
     paths = {id(module): path for path, module in model.named_modules()}
     stand_ins = StandIns(model, substitute)
-    with randomness_kept(), stand_ins.in_place():
+    with uncollected(), randomness_kept(), fast_attention_off(), stand_ins.in_place():
         made = [(tensor, places[key]) for key, tensor in stand_ins.made.items() if key in places]
-        recorder = Recorder(paths, weights, made)
-        taken = tuple(recorder.add_input(one) for one in inputs)
+        ledger = Ledger(weights, made)
+        taken = tuple(ledger.add_input(one) for one in inputs)
+        recorder = Recorder(ledger, paths)
         try:
             with torch.no_grad(), recorder.module_calls(), recorder:
                 if any(module.training != training for module in model.modules()):
@@ -100,10 +104,10 @@ def _run(
     return Trace(
         model=name,
         input_shapes=tuple(tuple(one.shape) for one in inputs),
-        values=tuple(recorder.values),
+        values=tuple(ledger.values),
         weights=tuple(weights),
-        operations=recorder.finished_operations(),
-        calls=recorder.finished_calls(),
+        operations=ledger.operations(),
+        calls=recorder.calls(),
         inputs=taken,
         outputs=outputs,
         notes=notes,

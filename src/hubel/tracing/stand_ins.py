@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.backends.mha
 from torch import Tensor, nn
 
 from hubel.tracing.trace import Weight
@@ -139,6 +141,33 @@ def _refill(container: Any, content: Any) -> None:
     else:
         container.clear()
         container.update(content)
+
+
+@contextmanager
+def uncollected() -> Generator[None]:
+    """Keep Python's garbage collector from running.
+
+    A trace makes many small objects that all stay; each full collection on the way would walk over
+    all of torch, which takes longer than the trace.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@contextmanager
+def fast_attention_off() -> Generator[None]:
+    """Let torch's attention modules run operation by operation, not in one opaque operator."""
+    enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(enabled)
 
 
 @contextmanager
