@@ -193,6 +193,22 @@ def test_start_is_negative_inside_padding_and_strides_may_be_fractions():
     assert (field.size, field.stride, field.start) == ((2,), (0.5,), (0.0,))
 
 
+@pytest.mark.parametrize("antialias", [False, True])
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("size", [3, 5, 7, 9, 14, 20])
+def test_interpolation_reads_the_inputs_that_have_a_gradient(mode, antialias, size):
+    network = Does(lambda x: F.interpolate(x, (size, 9), mode=mode, antialias=antialias))
+    analysed = receptive_fields(trace(network, (1, 9, 9)))
+    assert analysed.not_analysed == ()
+    picture = torch.ones((1, 1, 9, 9), dtype=torch.float64, requires_grad=True)
+    output = network(picture)[0, 0]
+    for unit in range(size):
+        (slope,) = torch.autograd.grad(output[unit, 4], picture, retain_graph=True)
+        rows = (slope[0, 0].abs().sum(1) > 1e-9).nonzero().flatten()
+        region = analysed.region("", (unit, 4))
+        assert (region.start[0], region.stop[0]) == (int(rows.min()), int(rows.max()) + 1)
+
+
 def test_strided_slices_multiply_the_stride_and_shift_the_start():
     field = field_after(lambda x: F.avg_pool2d(x, 2)[:, :, 1:, ::3], (1, 24, 24))
     assert (field.size, field.stride, field.start) == ((2, 2), (2.0, 6.0), (2.0, 0.0))
@@ -332,7 +348,7 @@ def test_aligned_branches_are_not_noted():
 
 
 def test_an_unknown_operation_is_named_and_what_follows_has_no_field():
-    network = nn.Sequential(nn.Conv1d(1, 2, 3), Does(lambda x: torch.lgamma(x)), nn.ReLU())
+    network = nn.Sequential(nn.Conv1d(1, 2, 3), Does(torch.lgamma), nn.ReLU())
     analysed = receptive_fields(trace(network, (1, 12)))
     assert analysed.not_analysed == ("lgamma",)
     by_path = {one.path: one.receptive_field for one in analysed}

@@ -1,8 +1,9 @@
-"""The effective receptive field: how much of its field a unit really uses, measured by gradients."""
+"""The effective receptive field: what a unit really uses of its field, measured by gradients."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,7 +150,7 @@ def _first_tensor(output: Any) -> Tensor:
 
 
 @contextmanager
-def _left_as_it_was(model: nn.Module) -> Iterator[None]:
+def _left_as_it_was(model: nn.Module) -> Generator[None]:
     """Set evaluation mode; give modes, buffers, gradients' wish and random states back afterwards.
 
     Parameters ask for no gradient meanwhile, so that activations keep no memory for them.
@@ -162,13 +163,13 @@ def _left_as_it_was(model: nn.Module) -> Iterator[None]:
         with torch.random.fork_rng(devices=devices):
             model.eval()
             for weight, _ in asked:
-                weight.requires_grad_(requires_grad=False)
+                weight.requires_grad = False
             yield
     finally:
         for module, training in modes:
             module.training = training
         for weight, wish in asked:
-            weight.requires_grad_(wish)
+            weight.requires_grad = wish
         with torch.no_grad():
             for buffer, content in buffers:
                 buffer.copy_(content)
@@ -203,8 +204,6 @@ def _fitted_sigma(mass: Map) -> float | None:
 
     def bell(place: Map, height: float, middle: float, sigma: float) -> Map:
         return height * np.exp(-((place - middle) ** 2) / (2 * sigma**2))
-
-    import warnings
 
     try:
         with warnings.catch_warnings():

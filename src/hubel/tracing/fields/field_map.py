@@ -32,8 +32,8 @@ class AxisMap:
     exact first, negated exact last, nominal first, negated nominal last pixel."""
     steps: tuple[float, ...]
     """Pixels from one unit to the next along each factor; 0 where the axis does not lie on it."""
-    last_stride: float
-    """Stride while the axis still lay on the tensor."""
+    known_stride: float
+    """Stride where the steps do not tell: the axis left the tensor, or its units are irregular."""
     whole: bool
     """Whether a global layer made each unit see the whole axis."""
     regular: bool
@@ -45,7 +45,7 @@ class AxisMap:
     def stride(self) -> float:
         """Pixels between the fields of neighbouring units."""
         linked = [abs(step) for step in self.steps if step]
-        return min(linked) if linked else self.last_stride
+        return min(linked) if linked and self.regular else self.known_stride
 
     @property
     def is_blind(self) -> bool:
@@ -101,11 +101,23 @@ def blind_map(shape: Sequence[int], like: FieldMap) -> FieldMap:
     return FieldMap(tuple((length,) for length in shape), axes)
 
 
-def moved(axis: AxisMap, rows: Rows, steps: Sequence[float], *, regular: bool = True) -> AxisMap:
-    """Return an axis with new rows and steps, its stride remembered where no step is left."""
-    return AxisMap(
-        rows, tuple(steps), axis.stride, axis.whole, axis.regular and regular, axis.pixels
-    )
+def moved(
+    axis: AxisMap,
+    rows: Rows,
+    steps: Sequence[float],
+    *,
+    regular: bool = True,
+    stride: float | None = None,
+) -> AxisMap:
+    """Return an axis with new rows and steps, its stride remembered unless a new one is given."""
+    known = axis.stride if stride is None else stride
+    return AxisMap(rows, tuple(steps), known, axis.whole, axis.regular and regular, axis.pixels)
+
+
+def with_strides(fields: FieldMap, strides: Sequence[float]) -> FieldMap:
+    """Return a map whose strides are known from elsewhere than its steps."""
+    axes = (replace(axis, known_stride=one) for axis, one in zip(fields.axes, strides, strict=True))
+    return FieldMap(fields.factors, tuple(axes))
 
 
 def dense(rows: Rows, place: int, length: int) -> Rows:

@@ -44,7 +44,8 @@ def window(
     axes: list[AxisMap] = []
     for axis, rows in zip(fields.axes, _gathered(fields, dim, taps, exact), strict=True):
         steps = (*axis.steps[:place], axis.steps[place] * rate, *axis.steps[place + 1 :])
-        axes.append(moved(axis, rows.min(axis=1 + place), steps))
+        stride = axis.stride * abs(rate) if axis.steps[place] else axis.stride
+        axes.append(moved(axis, rows.min(axis=1 + place), steps, stride=stride))
     factors = (*fields.factors[:dim], (taps.shape[0],), *fields.factors[dim + 1 :])
     return FieldMap(factors, tuple(axes))
 
@@ -170,7 +171,10 @@ def _shrunk(fields: FieldMap, dim: int) -> FieldMap:
         ]
         step = max(linked, key=abs, default=0.0)
         rows = axis.rows.reshape(*axis.rows.shape[: 1 + first], 1, *axis.rows.shape[1 + end :])
-        axes.append(moved(axis, rows, (*axis.steps[:first], step, *axis.steps[end:])))
+        steps = (*axis.steps[:first], step, *axis.steps[end:])
+        # Units in another order may be more than the axis is long.
+        grown = min(axis.stride * math.prod(lengths), float(axis.pixels))
+        axes.append(moved(axis, rows, steps, stride=grown if step else axis.stride))
     return FieldMap((*fields.factors[:dim], (1,), *fields.factors[dim + 1 :]), tuple(axes))
 
 
@@ -318,6 +322,20 @@ def _in_blocks(fields: FieldMap, dim: int, block: int) -> FieldMap:
     """Make a dimension one factor, or two, the blocks and what is in one."""
     if block == 1:
         return merge(fields, dim)
+    if len(fields.factors[dim]) == 1:  # all in it see the same
+        place = fields.place(dim)
+        axes = tuple(
+            replace(
+                axis,
+                rows=np.expand_dims(axis.rows, 1 + place),
+                steps=(*axis.steps[:place], 0.0, *axis.steps[place:]),
+            )
+            for axis in fields.axes
+        )
+        halves = (fields.factors[dim][0] // block, block)
+        return FieldMap((*fields.factors[:dim], halves, *fields.factors[dim + 1 :]), axes)
+    if len(fields.factors[dim]) == 2 and fields.factors[dim][1] == block:
+        return fields
     shape = fields.shape
     apart = reshape(fields, (*shape[:dim], shape[dim] // block, block, *shape[dim + 1 :]))
     apart = merge(merge(apart, dim + 1), dim)

@@ -16,6 +16,7 @@ from hubel.tracing.fields.field_map import (
     merge,
     permute,
     reshape,
+    with_strides,
 )
 from hubel.tracing.fields.moves import (
     concatenate,
@@ -217,7 +218,8 @@ def pixel_shuffled(step: Step) -> FieldMap:
     fields = reshape(fields, (batch, channels // r**2, r, r, height, width))
     fields = permute(fields, (0, 1, 4, 2, 5, 3))
     fields = reshape(fields, (batch, channels // r**2, height * r, width * r))
-    return merge(merge(fields, 2), 3)
+    strides = [axis.stride / r if any(axis.steps) else axis.stride for axis in fields.axes]
+    return with_strides(merge(merge(fields, 2), 3), strides)
 
 
 def pixel_unshuffled(step: Step) -> FieldMap:

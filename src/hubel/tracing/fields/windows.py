@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hubel.tracing.fields.field_map import FieldMap, permute, reshape, spread
-from hubel.tracing.fields.moves import Taps, contract, mix, reduce, union, unfold, window
+from hubel.tracing.fields.field_map import FieldMap, permute, reshape, spread, with_strides
+from hubel.tracing.fields.moves import Taps, contract, mix, reduce, unfold, union, window
 from hubel.tracing.fields.step import Step
 
 Positions = NDArray[np.int64]
@@ -157,7 +157,7 @@ def _adaptive(length: int, units: int) -> Taps:
 
 def constant_pad(step: Step) -> FieldMap:
     """Pad with a constant, or crop where a number is negative; the last axis stands first."""
-    return _padded(step.first(), step.argument("pad", ()), lambda _positions, _length: None)
+    return _padded(step.first(), step.argument("pad", ()), _empty)
 
 
 def reflection_pad(step: Step) -> FieldMap:
@@ -167,7 +167,16 @@ def reflection_pad(step: Step) -> FieldMap:
 
 def replication_pad(step: Step) -> FieldMap:
     """Pad with the first and the last unit."""
-    return _padded(step.first(), step.argument("padding", ()), lambda at, n: at.clip(0, n - 1))
+    return _padded(step.first(), step.argument("padding", ()), _repeated)
+
+
+def _empty(_positions: Positions, _length: int) -> None:
+    """Say that padding holds nothing."""
+
+
+def _repeated(positions: Positions, length: int) -> Positions:
+    """Return positions held at the ends of a map."""
+    return positions.clip(0, length - 1)
 
 
 def _mirrored(positions: Positions, length: int) -> Positions:
@@ -176,7 +185,9 @@ def _mirrored(positions: Positions, length: int) -> Positions:
     return last - np.abs(last - np.abs(positions))
 
 
-def _padded(fields: FieldMap, pads: Sequence[int], real: Any) -> FieldMap:
+def _padded(
+    fields: FieldMap, pads: Sequence[int], real: Callable[[Positions, int], Positions | None]
+) -> FieldMap:
     """Pad from the last axis backwards; `real` says what padding really holds."""
     rank = len(fields.factors)
     for place in range(len(pads) // 2):
@@ -223,6 +234,7 @@ def col2im(step: Step) -> FieldMap:
     ]
     batch, channels = fields.shape[0], fields.shape[1] // (kernel[0] * kernel[1])
     fields = reshape(fields, (batch, channels, *kernel, *units))
+    between = [_step_between(fields, 4 + a) / stride[a] for a in range(2)]
     fields = permute(fields, (0, 1, 4, 2, 5, 3))
     fields = reshape(fields, (batch, channels, units[0] * kernel[0], units[1] * kernel[1]))
     for a in range(2):
@@ -232,7 +244,14 @@ def col2im(step: Step) -> FieldMap:
         real = np.where(fits, unit * kernel[a] + np.arange(kernel[a])[None], -1)
         inside = np.where(fits, real, real.max(axis=1, keepdims=True).clip(0))
         fields = window(fields, 2 + a, inside, kernel[a] / stride[a], real)
-    return fields
+    strides = [one or axis.stride for one, axis in zip(between, fields.axes, strict=False)]
+    return with_strides(fields, strides) if len(strides) == len(fields.axes) else fields
+
+
+def _step_between(fields: FieldMap, dim: int) -> float:
+    """Return the step of whichever axis of the picture lies on a dimension."""
+    steps = [axis.steps[place] for axis in fields.axes for place in fields.places(dim)]
+    return next((abs(step) for step in steps if step), 0.0)
 
 
 def unfold_dim(step: Step) -> FieldMap:
