@@ -6,12 +6,22 @@ import argparse
 from collections.abc import Callable
 from typing import Final
 
-from benchmarks import check_timm, digits, fashion, memory, resume, start, transfer
+from benchmarks import (
+    check_speed,
+    check_timm,
+    digits,
+    fashion,
+    memory,
+    resume,
+    start,
+    transfer,
+)
 from benchmarks.recording import RESULTS, Section, record
 
 Benchmark = tuple[Callable[[argparse.ArgumentParser], None], Callable[..., Section]]
 
 BENCHMARKS: Final[dict[str, Benchmark]] = {
+    "check": (check_speed.add_arguments, check_speed.measure),
     "check-timm": (check_timm.add_arguments, check_timm.measure),
     "start": (start.add_arguments, start.measure),
     "digits": (digits.add_arguments, digits.measure),

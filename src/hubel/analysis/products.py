@@ -122,7 +122,7 @@ def attention_flops(sizes: Sizes) -> int:
 def _names(sizes: Sizes) -> tuple[str, str]:
     """Return the names of the two factors of a product."""
     for names in _FACTORS:
-        if names[1] in sizes.arguments:
+        if all(name in sizes.arguments for name in names):
             return names
     raise AssertionError(sizes.operation.operator)
 

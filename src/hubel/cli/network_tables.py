@@ -55,6 +55,9 @@ def page_parts(page: NetworkPage, check: Check) -> Iterator[RenderableType]:
         yield ""
         yield Text(paper_table.title, "bold")
         yield table
+    if page.listing:
+        yield ""
+        yield Text(page.listing)
     yield ""
     yield Text(f"Drawing at {'×'.join(map(str, check.input))}", "bold")
     yield drawing(check)

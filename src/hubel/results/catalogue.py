@@ -62,3 +62,5 @@ class NetworkPage:
     text: str
     """What the page in the code says: the paper's layers, and where it leaves the paper."""
     tables: tuple[PaperTable, ...]
+    listing: str = ""
+    """Where the page has its paper's figures as nested literals: these, as they stand there."""

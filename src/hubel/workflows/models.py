@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hubel.architectures import ARCHITECTURES, Architecture
 from hubel.errors import look_up
 from hubel.results import Check, NetworkEntry, NetworkPage, PaperTable
 from hubel.workflows.check import check
 from hubel.workflows.check_page import write_drawing
+
+OURS: Final = frozenset({"KNOWN", "NETWORKS", "VARIANTS"})
+"""Constants of a page that are no table of its paper."""
 
 
 def models() -> tuple[NetworkEntry, ...]:
@@ -27,10 +31,12 @@ def network_page(name: str) -> NetworkPage:
     """
     architecture = look_up(ARCHITECTURES, name, "network")
     page = sys.modules[architecture.builder.__module__]
+    tables = tuple(_tables(vars(page), architecture))
     return NetworkPage(
         entry=_entry(architecture),
         text=inspect.getdoc(page) or "",
-        tables=tuple(_tables(vars(page), architecture)),
+        tables=tables,
+        listing="" if tables else _listing(inspect.getsource(page)),
     )
 
 
@@ -63,14 +69,14 @@ def _entry(architecture: Architecture) -> NetworkEntry:
 
 
 def _tables(names: Mapping[str, Any], architecture: Architecture) -> Iterator[PaperTable]:
-    """Yield the literal tables of a page: TABLE_1, FIGURE_9, whose rows are named tuples.
+    """Yield the literal tables of a page: constants whose rows are named tuples.
 
     Where a table has a part a network (a mapping from depth, say), only the part that the name's
     own arguments choose is shown.
     """
     chosen = set(map(str, architecture.variant.values()))
     for name, value in names.items():
-        if not name.startswith(("TABLE", "FIGURE")):
+        if not name.isupper() or name in OURS:
             continue
         title = name.replace("_", " ").capitalize()
         if isinstance(value, Mapping):
@@ -83,6 +89,19 @@ def _tables(names: Mapping[str, Any], architecture: Architecture) -> Iterator[Pa
                     yield _table(f"{title}: {key}", dict(enumerate(part, start=1)))
         elif _is_table(value):
             yield _table(title, dict(enumerate(value, start=1)))
+
+
+def _listing(source: str) -> str:
+    """Return the literal tables of a page as its source has them: constants of several lines."""
+    parts: list[str] = []
+    for statement in ast.parse(source).body:
+        if not isinstance(statement, (ast.Assign, ast.AnnAssign)):
+            continue
+        target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
+        text = ast.get_source_segment(source, statement) or ""
+        if isinstance(target, ast.Name) and target.id not in OURS and "\n" in text:
+            parts.append(text)
+    return "\n\n".join(parts)
 
 
 def _is_row(value: Any) -> bool:
