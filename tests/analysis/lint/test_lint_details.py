@@ -33,7 +33,7 @@ NETWORKS = {
     ),
     "residual": Residual,
     "grouped": lambda: nn.Sequential(
-        nn.Conv2d(64, 128, 3, padding=1, groups=8, bias=False), nn.LeakyReLU(0.2), nn.ReLU6()
+        nn.Conv2d(64, 128, 3, padding=1, groups=8, bias=False), nn.LeakyReLU(0.2)
     ),
 }
 
