@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 from torch import nn
 
 from hubel.analysis.costs import operation_costs
@@ -20,6 +21,7 @@ from hubel.analysis.rows import layer_rows, total
 from hubel.errors import RunError, UsageError, look_up
 from hubel.results import Check, CheckTotal, EffectiveField, Finding, Measured
 from hubel.tracing import Trace, trace
+from hubel.tracing.stand_ins import StandIns, meta_copy, randomness_kept
 from hubel.workflows.reading import Named, Wanted, read_network
 
 MOST_TRIED: Final = 512
@@ -189,12 +191,22 @@ def _too_small(named: Named, refusal: UsageError) -> Finding:
 
 
 def _runs(named: Named, side: int) -> bool:
-    """Return whether the network runs when no side of the input is below `side`."""
-    shape = (named.shape[0], *(max(side, given) for given in named.shape[1:]))
-    try:
-        trace(named.module, shape, name=named.name)
-    except UsageError:
-        return False
+    """Return whether the network runs, without numbers, when no side of the input is below `side`.
+
+    Unlike `trace` it does not fall back to a real pass, which would take a large network seconds.
+    """
+    sides = (max(side, given) for given in named.shape[1:])
+    floating = (one.dtype for one in named.module.parameters() if one.is_floating_point())
+    example = torch.empty(
+        (1, named.shape[0], *sides), dtype=next(floating, torch.float32), device="meta"
+    )
+    stand_ins = StandIns(named.module, meta_copy)
+    with randomness_kept(), stand_ins.in_place(), torch.no_grad():
+        named.module.eval()
+        try:
+            named.module(example)
+        except Exception:  # noqa: BLE001 - whatever a forward raises, it does not run
+            return False
     return True
 
 

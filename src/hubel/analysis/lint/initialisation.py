@@ -19,20 +19,21 @@ def _initialisation(subject: Subject) -> Iterator[Hit]:
     if subject.module is None or has_no_numbers(subject):
         return
     graph = subject.graph
-    weights = {**dict(subject.module.named_parameters(remove_duplicate=False))}
-    known = signals(graph, weights)
-    start: tuple[float, int] = (1.0, 0)
+    layers = [layer for layer in graph.layers[:-1] if not _normalised(subject, layer)]
+    if not layers:
+        return
+    known = signals(graph, dict(subject.module.named_parameters(remove_duplicate=False)))
     depths = graph.depths()
-    for layer in graph.layers[:-1]:
+    for layer in layers:
         after, before = known[layer.result], known[layer.source]
-        if after is None or before is None or _normalised(subject, layer):
+        if after is None or before is None:
             continue
         # A layer of zeros, as a residual branch may start with, is meant.
         if after.second <= 0 or before.second <= 0:
             continue
         size = math.sqrt(after.second)
         if not 1 / RANGE <= size <= RANGE:
-            depth = max(depths[layer.result] - start[1], 1)
+            depth = depths[layer.result]
             yield Hit(
                 what="With these weights the signal of the picture "
                 + ("dies away" if size < 1 else "grows out of bounds")

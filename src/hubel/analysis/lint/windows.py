@@ -117,8 +117,8 @@ def _border_lost(subject: Subject) -> Iterator[Hit]:
     for found, severity in grades:
         if found:
             yield Hit(
-                what=f"{count(len(found), 'layer does', 'layers do')} not reach the far border, right "
-                "and bottom, of what is read.",
+                what=f"{count(len(found), 'layer does', 'layers do')} not reach the far border of "
+                "what is read, right and bottom.",
                 where=tuple(name for name, _ in found),
                 evidence=some([text for _, text in found]),
                 severity=severity,
