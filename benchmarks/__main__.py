@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import Final
 
-from benchmarks import digits, fashion, memory, resume, start
+from benchmarks import digits, fashion, memory, networks, resume, sliding_window, start
 from benchmarks.recording import RESULTS, Section, record
 
 Benchmark = tuple[Callable[[argparse.ArgumentParser], None], Callable[..., Section]]
@@ -17,6 +17,8 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "fashion": (fashion.add_arguments, fashion.measure),
     "resume": (resume.add_arguments, resume.measure),
     "memory": (memory.add_arguments, memory.measure),
+    "networks": (networks.add_arguments, networks.measure),
+    "sliding": (sliding_window.add_arguments, sliding_window.measure),
 }
 
 
