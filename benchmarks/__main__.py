@@ -12,7 +12,9 @@ from benchmarks import (
     digits,
     fashion,
     memory,
+    networks,
     resume,
+    sliding_window,
     start,
     transfer,
 )
@@ -29,6 +31,8 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "resume": (resume.add_arguments, resume.measure),
     "memory": (memory.add_arguments, memory.measure),
     "transfer": (transfer.add_arguments, transfer.measure),
+    "networks": (networks.add_arguments, networks.measure),
+    "sliding": (sliding_window.add_arguments, sliding_window.measure),
 }
 
 

@@ -16,7 +16,7 @@ import torch
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from hubel.architectures import ARCHITECTURES, load
+from hubel.architectures import ARCHITECTURES, fully_convolutional, load
 from hubel.errors import UsageError
 from hubel.nn.auxiliary import WithAuxiliary
 
@@ -165,6 +165,17 @@ def test_one_channel_and_weights_from_the_global_generator_alone(name):
         assert torch.equal(value, other), path
     with torch.no_grad():
         assert logits(first.train()(pictures(name, 2, channels=1))).shape == (2, 3)
+
+
+def test_it_becomes_fully_convolutional(seasoned):
+    name, net = seasoned
+    size = ARCHITECTURES[name].least_size
+    some, larger = pictures(name, 2), torch.randn(1, 3, size + 64, size + 96)
+    sliding = fully_convolutional(net, size=size, copy=False)
+    with torch.no_grad():
+        torch.testing.assert_close(sliding(some)[:, :, 0, 0], net(some), rtol=1e-4, atol=1e-5)
+        high, wide = sliding(larger).shape[2:]
+    assert 1 < high < wide
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
