@@ -19,9 +19,10 @@ from hubel.data.preprocessing import Preprocessing
 from hubel.data.source import TRAIN, VAL
 from hubel.results import ModelCard, Run
 from hubel.training.evaluation import quick_score
-from hubel.training.loop import LossFunction, Score, Trainer
+from hubel.training.loop import Score, Trainer
 from hubel.training.losses import balance_weights, build_loss
 from hubel.training.numbers import InUnits, in_units
+from hubel.training.outputs import LossFunction
 from hubel.training.planning import drops_last
 from hubel.training.regularisation import add_dropout
 from hubel.training.settings import Settings
