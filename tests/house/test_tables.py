@@ -17,7 +17,10 @@ from hubel.training.optimizers import OPTIMIZERS
 from hubel.training.schedules import SHAPES
 
 SOURCE = Path(__file__).parents[2] / "src" / "hubel"
-MACHINERY = {"__init__", "architecture", "files", "libraries", "loading", "table"}
+MACHINERY = {
+    "__init__", "architecture", "files", "libraries", "loading", "packages", "reading", "table",
+    "transplant", "weights",
+}  # fmt: skip
 """Files of architectures/ that are no paper's page."""
 
 

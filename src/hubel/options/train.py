@@ -25,6 +25,13 @@ class TrainOptions(PreprocessingOptions):
     model_arguments: tuple[str, ...] = ()
     """Arguments of the network, as NAME=VALUE: output=linear (lenet5), width=24 (hubelnet)."""
 
+    pretrained: bool = False
+    """Start from the published weights of the network; its last layer is new."""
+
+    weights: str | None = None
+    """Which of several published weights to start from: package:squeezenet1_1, IMAGENET1K_V1, a tag
+    of timm [default: the first]."""
+
     recipe: str = "default"
     """Named set of defaults for everything below that is not set."""
 

@@ -28,6 +28,8 @@ class Facts:
     size: int
     size_reason: str
     train_pictures: int
+    pretrained: str = ""
+    """Origin of the published weights to start from."""
 
 
 def draft_settings(options: TrainOptions, facts: Facts) -> Draft:
@@ -54,6 +56,9 @@ def _choose_network(draft: Draft, options: TrainOptions, facts: Facts) -> None:
     draft.choose("size", facts.size, by_size, facts.size_reason)
     draft.choose("channels", facts.channels, "hubel", "colours of the pictures")
     draft.choose("task", facts.task, "hubel", "labels of the source")
+    reason = "set by you; pictures are cut and scaled as for these weights, unless set otherwise"
+    by_weights: ChosenBy = "user" if facts.pretrained else "default"
+    draft.choose("pretrained", facts.pretrained, by_weights, reason if facts.pretrained else UNSET)
     draft.choose("outputs", facts.outputs, "hubel", "classes, labels or targets of the source")
 
 

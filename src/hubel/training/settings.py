@@ -33,6 +33,8 @@ class Settings:
     outputs: int
     channels: int
     size: int
+    pretrained: str = ""
+    """Origin of the published weights that training started from; empty for fresh ones."""
     loss: LossName
     label_smoothing: float
     focal_gamma: float

@@ -39,11 +39,17 @@ class Network:
 
 
 def build_network(
-    settings: Mapping[str, Any], *, trust_code: bool, stored_code: str | None = None
+    settings: Mapping[str, Any],
+    *,
+    trust_code: bool,
+    stored_code: str | None = None,
+    pretrained: bool = False,
+    weights: str | None = None,
 ) -> Network:
     """Build the network of a plan with fresh weights, drawn from its seed.
 
-    `settings` maps the names of `Settings` to values (a draft serves too).
+    `settings` maps the names of `Settings` to values (a draft serves too). With `pretrained`, or
+    the entry `weights`, published weights take the place of the fresh ones.
     """
     torch.manual_seed(settings["seed"])
     loaded = load(
@@ -55,6 +61,8 @@ def build_network(
         task=settings["task"],
         trust_code=trust_code,
         stored_code=stored_code,
+        pretrained=pretrained,
+        weights=weights,
     )
     add_dropout(loaded.module, settings["dropout"])
     module = in_units(loaded.module, settings["task"], settings["outputs"])

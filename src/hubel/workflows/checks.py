@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -15,6 +16,7 @@ from hubel.data.classical import parse_filters
 from hubel.data.source import Source
 from hubel.errors import UsageError, look_up
 from hubel.options import TrainOptions
+from hubel.results import Run
 from hubel.training.duration import parse_duration
 from hubel.training.losses import DEFAULT_LOSS, build_loss
 from hubel.training.recipes import RECIPES
@@ -73,6 +75,12 @@ def check_fresh(options: TrainOptions) -> None:
     check_ranges(options)
     if options.epochs is not None and options.budget is not None:
         raise UsageError("--epochs and --budget both say how long to train: give one of them.")
+    starts_from = "--pretrained" if options.pretrained else f"--weights {options.weights}"
+    if (options.pretrained or options.weights) and Run(Path(options.model)).plan_file.is_file():
+        raise UsageError(
+            f"--model {options.model} is a run with weights of its own, and {starts_from} asks for "
+            "published ones: give one of them."
+        )
     if options.optimizer == "gd" and options.accumulate != 1:
         raise UsageError(
             "--optimizer gd adds up a whole pass for each update: leave out --accumulate."

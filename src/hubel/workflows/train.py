@@ -34,7 +34,7 @@ from hubel.workflows.interrupts import graceful
 from hubel.workflows.keeping import options_toml
 from hubel.workflows.resuming import resume
 from hubel.workflows.trainable import require_labels, require_trainable
-from hubel.workflows.transfer import like_run, run_of, take_weights
+from hubel.workflows.transfer import Published, like_run, published_of, run_of, take_weights
 from hubel.workflows.watching import Watcher
 
 
@@ -84,10 +84,16 @@ def _train_new(
         )
         watcher.inspected(dataset.inspection)
         require_trainable(dataset, allow_leaks=options.allow_leaks)
-        draft = draft_settings(options, _facts(options, opened, dataset))
-        preprocessing = _measure(options, dataset, draft)
+        published = published_of(options)
+        draft = draft_settings(options, _facts(options, opened, dataset, published))
+        preprocessing = _measure(options, dataset, draft, published)
         values = {name: choice.value for name, choice in draft.choices.items()}
-        network = build_network(values, trust_code=base is None or options.trust_code)
+        network = build_network(
+            values,
+            trust_code=base is None or options.trust_code,
+            pretrained=options.pretrained,
+            weights=options.weights,
+        )
         notes = list(network.loaded.notes)
         if base is not None:
             notes.append(take_weights(network.module, base, trust_code=options.trust_code))
@@ -120,12 +126,16 @@ def _write_start(run: Run, dataset: Dataset, network: Network, plan: Plan, card:
     write_json(run.plan_file, plan)
 
 
-def _facts(options: TrainOptions, source: Source, dataset: Dataset) -> Facts:
+def _facts(
+    options: TrainOptions, source: Source, dataset: Dataset, published: Published | None
+) -> Facts:
     """Gather what the settings depend on."""
     inspection = dataset.inspection
     median = inspection.short_sides.median
     size, reason = options.size, "set by you"
-    if size is None:
+    if size is None and published is not None:
+        size, reason = published.reading.size, f"{published.origin} was trained at this size"
+    elif size is None:
         size = choose_size(options.model, median)
         reason = f"the pictures' median short side is {median:g}, within what the network takes"
     return Facts(
@@ -136,6 +146,7 @@ def _facts(options: TrainOptions, source: Source, dataset: Dataset) -> Facts:
         size=size,
         size_reason=reason,
         train_pictures=len(dataset.positions(TRAIN)),
+        pretrained=published.origin if published else "",
     )
 
 
@@ -144,7 +155,9 @@ def _channels(options: TrainOptions, inspection: Inspection) -> int:
     return 1 if grey else 3
 
 
-def _measure(options: TrainOptions, dataset: Dataset, draft: Draft) -> Preprocessing:
+def _measure(
+    options: TrainOptions, dataset: Dataset, draft: Draft, published: Published | None
+) -> Preprocessing:
     """Make the preprocessing object of the run and record its channels."""
     preprocessing = Preprocessing.measure(
         options,
@@ -153,6 +166,7 @@ def _measure(options: TrainOptions, dataset: Dataset, draft: Draft) -> Preproces
         size=draft["size"],
         grey=dataset.inspection.grey,
         threads=options.threads,
+        reading=published.reading if published else None,
     )
     draft.choose("channels", preprocessing.channels, "hubel", "colours of the pictures")
     return preprocessing
