@@ -157,7 +157,7 @@ def state_of(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     assert not problem
     values = dict(checkpoint.values)
     rows = [row[:7] for row in values.pop("rows")]
-    for name in ("seconds", "waited_s", "pass_seconds"):
+    for name in ("seconds", "frozen_s", "waited_s", "pass_seconds"):
         values.pop(name)
     return dict(checkpoint.tensors), values | {"rows": rows}
 

@@ -32,6 +32,14 @@ class TrainOptions(PreprocessingOptions):
     """Which of several published weights to start from: package:squeezenet1_1, IMAGENET1K_V1, a tag
     of timm [default: the first]."""
 
+    freeze_epochs: int | None = None
+    """Passes in which only the new last layer learns, where training starts from trained weights
+    [default: 1 of several with published weights, else 0]."""
+
+    body_lr: float | None = None
+    """Learning rate of all other layers after that, as a factor of the last one's
+    [default: 0.1 with published weights, else 1]."""
+
     recipe: str = "default"
     """Named set of defaults for everything below that is not set."""
 

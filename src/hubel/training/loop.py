@@ -22,6 +22,7 @@ from hubel.data.batching import Batch, BatchLoader
 from hubel.errors import TrainingError
 from hubel.results import EpochRow, Run
 from hubel.training.averaging import WeightAverage
+from hubel.training.body import Body
 from hubel.training.budget import MILESTONES
 from hubel.training.checkpoint import BEST, LAST, PREVIOUS, Checkpoint, save
 from hubel.training.events import Observer, Phases, StepEvent
@@ -68,6 +69,7 @@ class Trainer:
         """Tensors that training does not change (whitening matrices), kept in each checkpoint."""
         self.observers = observers
         self.updater = Updater(settings, module)
+        self.body = Body(module, settings.head) if settings.freeze_epochs else None
         self.average = WeightAverage(module, settings.ema) if settings.ema else None
         self.progress = Progress()
         self.stop_asked = False
@@ -135,13 +137,18 @@ class Trainer:
         in_pass = progress.step % settings.steps_per_pass
         end_of_pass = (done + 1) * settings.steps_per_pass
         self.module.train()
+        frozen = done < settings.freeze_epochs
+        if self.body is not None:
+            self.body.freeze(frozen=frozen)
         batches = self.loader.epoch(done, in_pass * settings.accumulate)
         try:
             more = True
             while more:
                 event = self._update(batches, done)
                 progress.step += 1
-                progress.pass_seconds += self._tick()
+                spent = self._tick()
+                progress.pass_seconds += spent
+                progress.frozen_s += spent if frozen else 0.0
                 self._revise_budget()
                 more = progress.step < min(end_of_pass, self.updater.timeline.total)
                 self._after_step(event, more=more)
@@ -158,13 +165,16 @@ class Trainer:
     def _revise_budget(self) -> None:
         """At a milestone of a budget, fit the rest of the schedule into the time that is left."""
         budget_s, timeline, step = self.settings.budget_s, self.updater.timeline, self.progress.step
-        if budget_s is None or step in {at for at, _ in timeline.revisions}:
+        # Steps with a frozen body are too fast to tell what the others will take.
+        quick = self.settings.freeze_epochs * self.settings.steps_per_pass
+        if budget_s is None or step <= quick or step in {at for at, _ in timeline.revisions}:
             return
         before, now = (timeline.place(at) / timeline.planned for at in (step - 1, step))
         if not any(before < milestone <= now for milestone in MILESTONES):
             return
-        seconds = self.progress.seconds
-        self.updater.timeline = timeline.revised(step, seconds, budget_s - seconds)
+        seconds = (self.progress.seconds - self.progress.frozen_s) * step / (step - quick)
+        left_s = budget_s - self.progress.seconds
+        self.updater.timeline = timeline.revised(step, seconds, left_s)
         self._tell(lambda observer: observer.revised(self.updater.timeline))
 
     def _after_step(self, event: StepEvent, *, more: bool) -> None:

@@ -111,6 +111,37 @@ def choose_steps(draft: Draft, steps: int | None, reason: str, budget_s: float =
     draft.choose("budget_s", budget_s, "user", "what --budget leaves for training")
 
 
+def choose_freezing(draft: Draft, options: TrainOptions, head: tuple[str, ...]) -> None:
+    """Set how long the body is frozen and how fast it learns after that.
+
+    With published weights, the body rests for the first pass where there are more: the gradients
+    of a head that knows nothing would change what the body has learned. After that it learns at a
+    tenth of the head's rate. Source: howard2018universal, yosinski2014how.
+    """
+    layer = "the last layer, and what else is new"
+    draft.choose("head", list(head), "hubel" if head else "default", layer if head else UNSET)
+    for name in ("freeze_epochs", "body_lr"):
+        if not head and getattr(options, name) is not None:
+            raise UsageError(
+                f"{draft['model']} has no linear or convolutional layer that could be its head: "
+                f"leave out --{name.replace('_', '-')}."
+            )
+    epochs: int = draft["epochs"]
+    by: ChosenBy = "default"
+    rest, factor = 0, 1.0
+    rest_reason = factor_reason = UNSET
+    if draft["pretrained"]:
+        rest, factor, by = min(1, epochs - 1), 0.1, "hubel"
+        rest_reason = (
+            "the new head learns first, lest its random gradients spoil the body"
+            if rest
+            else "a single pass is too short to freeze anything"
+        )
+        factor_reason = "the body has learned already, and needs to change little"
+    _own(draft, "freeze_epochs", options.freeze_epochs, rest, rest_reason, by)
+    _own(draft, "body_lr", options.body_lr, factor, factor_reason, by)
+
+
 def revise(plan: Plan, timeline: Timeline) -> Plan:
     """Return the plan with a budget's revised number of steps."""
     per_pass = int(plan["steps_per_pass"])

@@ -35,6 +35,12 @@ class Settings:
     size: int
     pretrained: str = ""
     """Origin of the published weights that training started from; empty for fresh ones."""
+    freeze_epochs: int = 0
+    """Passes in which the body, everything outside the head, is frozen."""
+    body_lr: float = 1.0
+    """The body's learning rate, as a factor of the head's."""
+    head: tuple[str, ...] = ()
+    """Names of the head's parameters; empty where all weights were fresh."""
     loss: LossName
     label_smoothing: float
     focal_gamma: float

@@ -37,6 +37,12 @@ class Network:
     module: nn.Module
     loaded: Loaded
 
+    @property
+    def fresh(self) -> tuple[str, ...]:
+        """Names of the tensors that published weights left as they were, in `module`."""
+        prefix = "network." if isinstance(self.module, InUnits) else ""
+        return tuple(f"{prefix}{name}" for name in self.loaded.fresh)
+
 
 def build_network(
     settings: Mapping[str, Any],

@@ -23,6 +23,8 @@ from hubel.training.recipes import RECIPES
 
 _RANGES: Final[dict[str, tuple[str, Callable[[Any], bool]]]] = {
     "epochs": ("1 or more", lambda value: value >= 1),
+    "freeze_epochs": ("0 or more", lambda value: value >= 0),
+    "body_lr": ("above 0 and up to 1", lambda value: 0 < value <= 1),
     "batch": ("1 or more", lambda value: value >= 1),
     "size": ("1 or more", lambda value: value >= 1),
     "accumulate": ("1 or more", lambda value: value >= 1),
@@ -75,16 +77,29 @@ def check_fresh(options: TrainOptions) -> None:
     check_ranges(options)
     if options.epochs is not None and options.budget is not None:
         raise UsageError("--epochs and --budget both say how long to train: give one of them.")
-    starts_from = "--pretrained" if options.pretrained else f"--weights {options.weights}"
-    if (options.pretrained or options.weights) and Run(Path(options.model)).plan_file.is_file():
-        raise UsageError(
-            f"--model {options.model} is a run with weights of its own, and {starts_from} asks for "
-            "published ones: give one of them."
-        )
+    _check_start(options)
     if options.optimizer == "gd" and options.accumulate != 1:
         raise UsageError(
             "--optimizer gd adds up a whole pass for each update: leave out --accumulate."
         )
+
+
+def _check_start(options: TrainOptions) -> None:
+    """Raise UsageError for weights to start from that contradict each other, or are missing."""
+    published = options.pretrained or bool(options.weights)
+    is_run = Run(Path(options.model)).plan_file.is_file()
+    if published and is_run:
+        asks = "--pretrained" if options.pretrained else f"--weights {options.weights}"
+        raise UsageError(
+            f"--model {options.model} is a run with weights of its own, and {asks} asks for "
+            "published ones: give one of them."
+        )
+    for name in ("freeze_epochs", "body_lr"):
+        if getattr(options, name) is not None and not (published or is_run):
+            raise UsageError(
+                f"{flag(name)} treats trained weights with care, but all weights are fresh: add "
+                "--pretrained, or a run as --model, or leave it out."
+            )
 
 
 def check_source(options: TrainOptions, source: Source) -> None:

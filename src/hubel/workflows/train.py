@@ -21,9 +21,16 @@ from hubel.options import TrainOptions
 from hubel.options.gathering import gather_options
 from hubel.results import Inspection, ModelCard, Plan, Run
 from hubel.results.files import write_bytes, write_json
+from hubel.training.body import head_of
 from hubel.training.hardware import choose_arithmetic
 from hubel.training.logs import CsvLog, TensorBoardLog
-from hubel.training.planning import Facts, choose_steps, choose_strength, draft_settings
+from hubel.training.planning import (
+    Facts,
+    choose_freezing,
+    choose_steps,
+    choose_strength,
+    draft_settings,
+)
 from hubel.training.settings import ChosenBy, Draft
 from hubel.workflows.assembling import Network, build_network, build_trainer, card_of
 from hubel.workflows.budgeting import Recorder, steps_for_budget
@@ -95,9 +102,13 @@ def _train_new(
             weights=options.weights,
         )
         notes = list(network.loaded.notes)
+        fresh = network.fresh
         if base is not None:
-            notes.append(take_weights(network.module, base, trust_code=options.trust_code))
-        _choose_measured(options, draft, network, dataset, preprocessing, run, began)
+            note, fresh = take_weights(network.module, base, trust_code=options.trust_code)
+            notes.append(note)
+        trained = base is not None or published is not None
+        head = head_of(network.module, draft["outputs"], fresh) if trained else ()
+        _choose_measured(options, draft, network, dataset, preprocessing, run, began, head)
         settings, plan = draft.freeze()
         trainer = build_trainer(settings, network.module, dataset, preprocessing, run)
     except BaseException:
@@ -180,6 +191,7 @@ def _choose_measured(
     preprocessing: Preprocessing,
     run: Run,
     began: float,
+    head: tuple[str, ...],
 ) -> None:
     """Choose arithmetic by timing, and the number of steps from passes or budget."""
     # The network may add arguments of its own, as LeNet-5 does for numbers.
@@ -200,12 +212,14 @@ def _choose_measured(
         draft.choose(name, getattr(arithmetic, name), by, arithmetic.reason)
     choose_steps(draft, None, "")
     choose_strength(draft, options.augment_strength)
+    choose_freezing(draft, options, head)
     if options.budget is not None:
         steps, reason, training_s = steps_for_budget(
             options.budget, draft, network, dataset, preprocessing, run, began
         )
         choose_steps(draft, steps, reason, training_s)
         choose_strength(draft, options.augment_strength)
+        choose_freezing(draft, options, head)
 
 
 def _remove_if_empty(folder: Path) -> None:

@@ -53,10 +53,11 @@ def like_run(options: TrainOptions, run: Run) -> TrainOptions:
     return replace(options, model=card.architecture, model_arguments=arguments, size=size)
 
 
-def take_weights(module: nn.Module, run: Run, *, trust_code: bool) -> str:
+def take_weights(module: nn.Module, run: Run, *, trust_code: bool) -> tuple[str, tuple[str, ...]]:
     """Copy the weights of a run into `module` where name and shape are the same.
 
-    Returns a sentence that says what was taken and what is trained from the beginning.
+    Returns a sentence that says what was taken, and the names of what is trained from the
+    beginning.
     """
     trained = load_trained(run, trust_code=trust_code).module.state_dict()
     own = module.state_dict()
@@ -68,4 +69,5 @@ def take_weights(module: nn.Module, run: Run, *, trust_code: bool) -> str:
     module.load_state_dict(fitting, strict=False)
     fresh = [name for name in own if name not in fitting]
     rest = f"; from the beginning: {', '.join(fresh)}" if fresh else ""
-    return f"Starts from the weights of {run.path}: {len(fitting)} of {len(own)} tensors{rest}."
+    taken = f"{len(fitting)} of {len(own)} tensors"
+    return f"Starts from the weights of {run.path}: {taken}{rest}.", tuple(fresh)
