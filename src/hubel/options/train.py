@@ -7,9 +7,20 @@ from typing import Literal
 from hubel.options.preprocessing import PreprocessingOptions
 
 OptimizerName = Literal[
-    "gd", "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw"
+    "gd",
+    "sgd",
+    "momentum",
+    "nesterov",
+    "adagrad",
+    "rmsprop",
+    "damped-rmsprop",
+    "adadelta",
+    "adam",
+    "adamw",
 ]
-ScheduleName = Literal["constant", "step", "exponential", "plateau", "cyclic", "onecycle", "cosine"]
+ScheduleName = Literal[
+    "constant", "step", "linear", "exponential", "plateau", "cyclic", "onecycle", "cosine"
+]  # fmt: skip
 LossName = Literal["cross-entropy", "bce", "focal", "mse", "l1", "smooth-l1"]
 Balance = Literal["none", "weights", "sampling"]
 Precision = Literal["float32", "bfloat16"]
@@ -70,6 +81,13 @@ class TrainOptions(PreprocessingOptions):
     schedule: ScheduleName | None = None
     """Learning-rate schedule over the whole training."""
 
+    milestones: tuple[float, ...] | None = None
+    """Shares of the training after which the schedule step lowers the rate, as 0.5
+    [default: the recipe's, else after each third]."""
+
+    step_factor: float | None = None
+    """Factor of the rate at each milestone of the schedule step."""
+
     warmup: float | None = None
     """Share of the steps in which the learning rate rises."""
 
@@ -88,9 +106,9 @@ class TrainOptions(PreprocessingOptions):
     dropout: float | None = None
     """Share of the features dropped before the last layer."""
 
-    augment: tuple[str, ...] = ("safe",)
-    """Augmentation sets: none, safe (small shifts, zooms, rotations, light), mirror, mixup, cutmix,
-    erasing, randaugment."""
+    augment: tuple[str, ...] | None = None
+    """Augmentation sets: none, safe (small shifts, zooms, rotations, light), mirror, shift, crop,
+    mixup, cutmix, erasing, randaugment [default: safe, or the recipe's]."""
 
     augment_strength: float | None = None
     """Strength of the set safe, from 0 to 1 [default: 1, less where training has few passes]."""

@@ -69,6 +69,14 @@ OPTIMIZERS: Final[Mapping[str, OptimizerKind]] = {
         formula="s = 0.99 s + 0.01 g^2; v = m v + g / (sqrt(s) + eps); w -= lr v",
         source="tieleman2012rmsprop",
     ),
+    "damped-rmsprop": OptimizerKind(
+        build=lambda groups, lr, momentum: torch.optim.RMSprop(
+            groups, lr=lr, momentum=momentum, alpha=0.9, eps=1.0
+        ),
+        lr=0.045, momentum=0.0, weight_decay=0.0,
+        formula="s = 0.9 s + 0.1 g^2; v = m v + g / (sqrt(s) + 1); w -= lr v",
+        source="szegedy2016rethinking",
+    ),
     "adadelta": OptimizerKind(
         build=lambda groups, lr, _: torch.optim.Adadelta(groups, lr=lr),
         lr=1.0, momentum=None, weight_decay=0.0,

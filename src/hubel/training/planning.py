@@ -14,7 +14,7 @@ from hubel.training.duration import parse_duration
 from hubel.training.recipes import fitted_strength, resolve
 from hubel.training.settings import UNSET, ChosenBy, Draft, Settings, settings_of
 
-_PLAIN: Final = ("focal_gamma", "balance", "l1", "accumulate", "augment", "seed")
+_PLAIN: Final = ("focal_gamma", "balance", "l1", "accumulate", "seed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,6 +52,9 @@ class Settings:
     weight_decay: float
     l1: float
     schedule: ScheduleName
+    milestones: tuple[float, ...] = ()
+    """Shares of the training after which the schedule step lowers the rate; empty: thirds."""
+    step_factor: float = 0.1
     warmup: float
     epochs: int
     """Passes over the training split, the last perhaps not whole."""

@@ -35,6 +35,8 @@ class Updater:
             steps=settings.steps,
             steps_per_epoch=settings.steps_per_pass,
             warmup_share=settings.warmup,
+            milestones=settings.milestones,
+            step_factor=settings.step_factor,
         )
         self.timeline = Timeline(settings.steps, settings.revisions)
         self.plateau = Plateau() if settings.schedule == "plateau" else None

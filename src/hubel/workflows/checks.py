@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,12 @@ from hubel.training.duration import parse_duration
 from hubel.training.losses import DEFAULT_LOSS, build_loss
 from hubel.training.recipes import RECIPES
 
+
+def _rises(shares: tuple[float, ...]) -> bool:
+    """Return whether shares of a training follow each other."""
+    return all(one < two for one, two in pairwise((0.0, *shares, 1.0)))
+
+
 _RANGES: Final[dict[str, tuple[str, Callable[[Any], bool]]]] = {
     "epochs": ("1 or more", lambda value: value >= 1),
     "freeze_epochs": ("0 or more", lambda value: value >= 0),
@@ -34,6 +41,8 @@ _RANGES: Final[dict[str, tuple[str, Callable[[Any], bool]]]] = {
     "momentum": ("from 0 to below 1", lambda value: 0 <= value < 1),
     "weight_decay": ("0 or more", lambda value: value >= 0),
     "l1": ("0 or more", lambda value: value >= 0),
+    "milestones": ("that rise, each above 0 and below 1", _rises),
+    "step_factor": ("above 0 and up to 1", lambda value: 0 < value <= 1),
     "warmup": ("from 0 to below 1", lambda value: 0 <= value < 1),
     "focal_gamma": ("0 or more", lambda value: value >= 0),
     "label_smoothing": ("from 0 to below 1", lambda value: 0 <= value < 1),
@@ -68,7 +77,10 @@ def check_ranges(options: TrainOptions) -> None:
     for name, (wanted, fits) in _RANGES.items():
         value = getattr(options, name)
         if value is not None and not fits(value):
-            raise UsageError(f"{flag(name)} takes a number {wanted}, not {value}.")
+            what, came = "a number", value
+            if isinstance(value, tuple):
+                what, came = "numbers", " ".join(map(str, value))
+            raise UsageError(f"{flag(name)} takes {what} {wanted}, not {came}.")
     parse_duration(options.checkpoint_every, "--checkpoint-every")
 
 
@@ -105,11 +117,12 @@ def _check_start(options: TrainOptions) -> None:
 def check_source(options: TrainOptions, source: Source) -> None:
     """Raise UsageError for options that do not fit what a source holds, before it is scanned."""
     task, outputs = source.index.task, len(source.index.classes)
-    look_up(RECIPES, options.recipe, "recipe")
     choose_size(options.model, 1.0)
     parse_arguments(options.model_arguments)
     parse_filters(options.filters)
-    Augmentation.from_names(options.augment, num_classes=outputs, seed=options.seed, task=task)
+    recipe = look_up(RECIPES, options.recipe, "recipe")
+    sets = recipe.augment if options.augment is None else options.augment
+    Augmentation.from_names(sets, num_classes=outputs, seed=options.seed, task=task)
     build_loss(
         options.loss or DEFAULT_LOSS[task],
         task=task,
