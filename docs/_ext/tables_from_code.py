@@ -86,7 +86,8 @@ def values(annotation: Any) -> str:
     if typing.get_origin(annotation) is Literal:
         return ", ".join(f"`{choice}`" for choice in typing.get_args(annotation))
     if typing.get_origin(annotation) is tuple:
-        return "one or more names"
+        kind = "numbers" if float in typing.get_args(annotation) else "names"
+        return f"one or more {kind}"
     names = {bool: "on or off", int: "whole number", float: "number", str: "text", Path: "path"}
     return names[annotation]
 

@@ -50,6 +50,10 @@ class TrainingError(HubelError):
     """A training that cannot go on (for example a loss that is not finite)."""
 
 
+class WeightsError(HubelError):
+    """Published weights that cannot be had, are damaged, or do not fit the network."""
+
+
 class MissingExtraError(UsageError):
     """An optional package that is not installed; the sentence names the extra."""
 

@@ -198,7 +198,9 @@ def test_what_does_not_fit(names, task, sentence: str) -> None:
 def test_every_set_has_words() -> None:
     from hubel.options import DataOptions
 
-    assert tuple(SETS) == ("none", "safe", "mirror", "mixup", "cutmix", "erasing", "randaugment")
+    assert tuple(SETS) == (
+        "none", "safe", "shift", "crop", "mirror", "mixup", "cutmix", "erasing", "randaugment",
+    )  # fmt: skip
     assert DataOptions().augment[0] in SETS
 
 
@@ -219,3 +221,36 @@ def test_strength_scales_every_range():
     lights = [a.light(4, positions, times) for a in (whole, half)]
     np.testing.assert_allclose(np.log(lights[1][0]), np.log(lights[0][0]) / 2, atol=1e-6)
     np.testing.assert_allclose(lights[1][1], lights[0][1] / 2, atol=1e-6)
+
+
+def test_crop_shows_a_square_of_seven_eighths_that_lies_inside() -> None:
+    made = Augmentation.from_names(("crop",), num_classes=2, seed=1)
+    size, count = 32, 400
+    matrices = made.matrices(0, np.arange(count), np.zeros(count, np.int64), size)
+    assert matrices is not None
+    # Edges of the output, not centres of its pixels: from -1/2 to size - 1/2.
+    corners = np.array([[-0.5, -0.5, 1.0], [size - 0.5, size - 0.5, 1.0]])
+    seen = np.einsum("nij,kj->nki", matrices, corners)[:, :, :2]
+    np.testing.assert_allclose(seen[:, 1] - seen[:, 0], size * 7 / 8, atol=1e-9)
+    assert seen.min() >= -0.5 - 1e-9
+    assert seen.max() <= size - 0.5 + 1e-9
+    assert seen.min() < 0.0
+    assert seen.max() > size - 1.0
+
+
+def test_shift_moves_by_up_to_an_eighth() -> None:
+    made = Augmentation.from_names(("shift",), num_classes=2, seed=1)
+    matrices = made.matrices(0, np.arange(400), np.zeros(400, np.int64), 32)
+    assert matrices is not None
+    np.testing.assert_array_equal(matrices[:, :2, :2], np.broadcast_to(np.eye(2), (400, 2, 2)))
+    moves = matrices[:, :2, 2]
+    assert 3.8 < np.abs(moves).max() <= 4
+    assert abs(moves.mean()) < 0.3
+    alone = Augmentation.from_names(("mirror",), num_classes=2, seed=1)
+    both = Augmentation.from_names(("mirror", "shift"), num_classes=2, seed=1)
+    flips, same = (
+        made.matrices(0, np.arange(400), np.zeros(400, np.int64), 32) for made in (alone, both)
+    )
+    assert flips is not None
+    assert same is not None
+    np.testing.assert_array_equal(flips[:, 0, 0], same[:, 0, 0])

@@ -193,6 +193,9 @@ def test_damaged_json(pictures, change: dict, sentence: str) -> None:
 
 def test_missing_json(pictures) -> None:
     whole = stored(pictures)
+    # Runs that are older than the share have none.
+    assert whole.pop("share") == 1
+    assert Preprocessing.from_json(whole).share == 1
     for name in whole:
         with pytest.raises(RunError, match=f"missing required field `{name}`"):
             Preprocessing.from_json({key: value for key, value in whole.items() if key != name})

@@ -19,7 +19,8 @@ from hubel.training.schedules import SHAPES
 SOURCE = Path(__file__).parents[2] / "src" / "hubel"
 MACHINERY = {
     "__init__", "architecture", "files", "fully_convolutional", "inception_blocks", "libraries",
-    "loading", "operations", "pixels", "table", "windows",
+    "loading", "operations", "packages", "pixels", "reading", "table", "transplant", "weights",
+    "windows",
 }  # fmt: skip
 """Files of architectures/ that are no paper's page."""
 

@@ -12,6 +12,7 @@ from hubel.results import Choice, Plan
 from hubel.training.planning import (
     Facts,
     batches_of,
+    choose_freezing,
     choose_steps,
     choose_strength,
     draft_settings,
@@ -38,6 +39,7 @@ def freeze(options: TrainOptions, facts: Facts = FACTS) -> tuple[Settings, Plan]
     draft.choose("threads", 1, "hubel", "measured")
     choose_steps(draft, None, "")
     choose_strength(draft, options.augment_strength)
+    choose_freezing(draft, options, ())
     return draft.freeze()
 
 

@@ -42,6 +42,22 @@ def test_step_is_torch_steplr():
     assert rates("step", 100) == pytest.approx(expected)
 
 
+def test_step_with_milestones_is_torch_multisteplr():
+    expected = torch_rates(
+        lambda o: torch_schedules.MultiStepLR(o, milestones=[50, 75], gamma=0.2), 100
+    )
+    schedule = Schedule(
+        name="step", peak=PEAK, steps=100, steps_per_epoch=10, milestones=(0.5, 0.75),
+        step_factor=0.2,
+    )  # fmt: skip
+    assert [schedule.at(step) for step in range(100)] == pytest.approx(expected)
+
+
+def test_linear_is_torch_polynomiallr_of_power_1():
+    expected = torch_rates(lambda o: torch_schedules.PolynomialLR(o, total_iters=40, power=1), 40)
+    assert rates("linear", 40) == pytest.approx(expected)
+
+
 def test_exponential_is_torch_exponentiallr():
     expected = torch_rates(lambda o: torch_schedules.ExponentialLR(o, gamma=0.01 ** (1 / 60)), 60)
     assert rates("exponential", 60) == pytest.approx(expected)

@@ -23,6 +23,11 @@ from pictures import CLASSES, make_folder
 @pytest.mark.parametrize(
     ("settings", "hint"),
     [
+        ({"freeze_epochs": -1, "pretrained": True}, "--freeze-epochs takes a number 0 or more"),
+        ({"body_lr": 1.5, "pretrained": True}, "--body-lr takes a number above 0 and up to 1"),
+        ({"step_factor": 0.0}, "--step-factor takes a number above 0 and up to 1"),
+        ({"milestones": (0.5, 0.5)}, "--milestones takes numbers that rise, .* not 0.5 0.5"),
+        ({"milestones": (0.5, 1.0)}, "each above 0 and below 1"),
         ({"epochs": 0}, "--epochs takes a number 1 or more, not 0"),
         ({"batch": -1}, "--batch takes a number 1 or more"),
         ({"lr": 0.0}, "--lr takes a number above 0"),

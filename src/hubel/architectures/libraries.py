@@ -23,7 +23,7 @@ def build_torchvision(
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
         raise UsageError(f"torchvision has no network {name!r}: {_near(name, known)}")
-    settings = {**_sized(name, size), "num_classes": outputs, **arguments}
+    settings = {**sized(name, size), "num_classes": outputs, **arguments}
     try:
         module = torchvision.models.get_model(name, weights=None, **settings)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -70,7 +70,7 @@ def library_shape(library: str, name: str) -> tuple[int, int, int]:
     return 3, size, size
 
 
-def _sized(name: str, size: int) -> dict[str, Any]:
+def sized(name: str, size: int) -> dict[str, Any]:
     """Return the settings by which some families of torchvision differ."""
     if name.startswith("vit_"):
         return {"image_size": size}

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import torch
 from torch import nn
 
-from hubel.architectures.architecture import Architecture
+from hubel.architectures.architecture import Architecture, PublishedWeights
 from hubel.architectures.files import FileFactory, is_file_name, open_factory
 from hubel.architectures.libraries import build_timm, build_torchvision
 from hubel.architectures.pixels import find_last_layer
 from hubel.architectures.table import ARCHITECTURES
+from hubel.architectures.transplant import transplant
+from hubel.architectures.weights import fetch, published_weights
 from hubel.errors import UsageError, close_matches, look_up
 from hubel.results import Task
 
@@ -38,6 +40,10 @@ class Loaded:
     """None where it is not one of hubel's own."""
     notes: tuple[str, ...] = ()
     """What was changed to make it fit, one sentence each."""
+    origin: str = ""
+    """Of the published weights; empty where all weights are fresh."""
+    fresh: tuple[str, ...] = ()
+    """Tensors whose weights are fresh nevertheless."""
 
 
 def choose_size(name: str, median_short_side: float) -> int:
@@ -98,15 +104,26 @@ def load(
     task: Task = "classification",
     trust_code: bool = False,
     stored_code: str | None = None,
+    pretrained: bool = False,
+    weights: str | None = None,
 ) -> Loaded:
     """Build the network called `name`: (n, channels, size, size) becomes (n, outputs).
 
     `name`: one of hubel's own, torchvision:NAME, timm:NAME, or path/to/file.py:factory.
     `trust_code` says that the user named the Python file on this very command line (or said
     --trust-code); without it no file is run. `stored_code` is run in place of the file (the copy
-    that a run keeps). Weights are drawn from torch's global generator.
-    Errors: UsageError (MissingExtraError for timm) in one sentence.
+    that a run keeps). Weights are drawn from torch's global generator. With `pretrained`, or
+    `weights` naming one of several entries, published weights take their place; the last layer
+    stays fresh unless its number of outputs is theirs.
+    Errors: UsageError (MissingExtraError for timm), WeightsError, in one sentence.
     """
+    if pretrained or weights:
+        published = published_weights(name, weights)
+        given = merged_arguments(name, published, arguments or {})
+        fresh = load(
+            name, outputs=outputs, channels=channels, size=size, arguments=given, task=task
+        )
+        return _with_weights(fresh, published.origin)
     given = dict(arguments or {})
     if is_library_name(name):
         library, _, model = name.partition(":")
@@ -128,6 +145,32 @@ def load(
         module=architecture.build(outputs=outputs, channels=channels, size=size, **given),
         name=name, arguments=given, code_digest="", code_text="", architecture=architecture,
     )  # fmt: skip
+
+
+def merged_arguments(
+    name: str, published: PublishedWeights, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return a network's arguments with those under which its published weights fit.
+
+    Errors: UsageError where the user set another value.
+    """
+    for argument, value in published.arguments.items():
+        if argument in given and given[argument] != value:
+            raise UsageError(
+                f"The weights {published.origin} fit {name} with {argument}={value}, not "
+                f"{argument}={given[argument]}: leave out the argument, or --pretrained."
+            )
+    return {**published.arguments, **given}
+
+
+def _with_weights(loaded: Loaded, origin: str) -> Loaded:
+    """Put published weights into a network, and say what they are and what is fresh."""
+    done = transplant(fetch(origin), loaded.module, origin)
+    said = "".join(f"; {remark}" for remark in done.remarks)
+    total = done.taken + len(done.fresh)
+    note = f"Starts from the weights {origin}: {done.taken} of {total} tensors{said}."
+    # What the library's builder said of the first convolution is told by the remarks.
+    return replace(loaded, notes=(note,), origin=origin, fresh=done.fresh)
 
 
 def _from_file(

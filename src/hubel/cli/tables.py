@@ -89,6 +89,7 @@ def _matters(plan: Plan) -> list[tuple[str, str, str]]:
         ("network", f"{plan['model']}, {plan['outputs']} outputs", "model"),
         ("input", f"{plan['size']}×{plan['size']} pixels, {plan['channels']} channel"
          + ("s" if plan["channels"] > 1 else ""), "size"),
+        *_start(plan),
         ("length", f"{plan['epochs']} passes, {plan['steps']:,} steps of {update}",
          "epochs" if plan["steps"] == plan["epochs"] * plan["steps_per_pass"] else "steps"),
         ("update", speed, "lr"),
@@ -98,6 +99,20 @@ def _matters(plan: Plan) -> list[tuple[str, str, str]]:
          "augment_strength"),
         ("arithmetic", f"{plan['precision']}, {layout}, {threads}", "threads"),
     ]  # fmt: skip
+
+
+def _start(plan: Plan) -> list[tuple[str, str, str]]:
+    """Return the line about the weights that training starts from, where they are not fresh."""
+    values = {choice.name: choice.value for choice in plan.choices}
+    if not values.get("head"):
+        return []
+    passes: int = values["freeze_epochs"]
+    text = values["pretrained"] or "weights of a run"
+    if passes:
+        text += f", body frozen for {passes} pass{'es' if passes > 1 else ''}"
+    if values["body_lr"] != 1:
+        text += f", body at {values['body_lr']:g} of the rate"
+    return [("start", text, "freeze_epochs")]
 
 
 def inspection_tables(inspection: Inspection) -> list[Table]:

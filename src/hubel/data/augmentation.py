@@ -18,6 +18,8 @@ from hubel.results import Task
 SETS: Final[dict[str, str]] = {
     "none": "nothing changes",
     "safe": "small shifts, zooms, rotations and changes of light",
+    "shift": "the picture moves by up to an eighth of its side each way",
+    "crop": "a random square of 7/8 of the side, enlarged to the whole",
     "mirror": "left and right are exchanged in half of the pictures",
     "mixup": "two pictures and their labels are blended",
     "cutmix": "a rectangle of another picture, and as much of its label, is put in",
@@ -36,14 +38,19 @@ CONTRAST: Final = 1.25
 BRIGHTNESS: Final = 0.10
 """Largest change of brightness, of values in 0 to 1."""
 
-_GEOMETRY, _LIGHT, _BATCH = range(3)  # streams of random numbers that never meet
+SHIFT_FAR: Final = 1 / 8
+"""Largest shift of the set shift, as a share of the side: 4 pixels of 32, as for CIFAR-10."""
+CROP: Final = 7 / 8
+"""Share of the side that the set crop keeps: 224 pixels of 256, as for ImageNet."""
+
+_GEOMETRY, _LIGHT, _BATCH, _PLACE = range(4)  # streams of random numbers that never meet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augmentation:
     """What training does to pictures between decoding and the network.
 
-    - `matrices` (safe, mirror) compose with the fit into one resampling;
+    - `matrices` (safe, mirror, shift, crop) compose with the fit into one resampling;
     - `light` (safe) changes values in 0 to 1 before they are scaled;
     - `operations` (randaugment) act on 8-bit batches, `finish` (erasing, mixup, cutmix) on
       scaled batches, in the thread that takes the batch.
@@ -97,7 +104,7 @@ class Augmentation:
 
         About the centre c = (S - 1)/2: A = T(c) · R(θ)/z · mirror · T(-c - shift).
         """
-        if not {"safe", "mirror"} & set(self.names):
+        if not {"safe", "mirror", "shift", "crop"} & set(self.names):
             return None
         draws = uniforms(self._keys(epoch, positions, times, _GEOMETRY), 5)
         signed = 2 * draws - 1
@@ -107,6 +114,14 @@ class Augmentation:
             angle = np.deg2rad(ROTATION) * ranged[0]
             zoom = ZOOM ** ranged[1]
             shift = SHIFT * size * ranged[2:4]
+        if {"shift", "crop"} & set(self.names):
+            place = 2 * uniforms(self._keys(epoch, positions, times, _PLACE), 4) - 1
+            if "shift" in self.names:
+                shift = shift + SHIFT_FAR * size * place[:2]
+            if "crop" in self.names:
+                zoom = zoom / CROP
+                # Before the zoom, which takes a pixel of the output to CROP of one.
+                shift = shift + (1 / CROP - 1) / 2 * size * place[2:]
         flip = np.where((draws[4] < 0.5) & ("mirror" in self.names), -1.0, 1.0)
         cosine, sine = np.cos(angle) / zoom, np.sin(angle) / zoom
         matrices = np.zeros((len(positions), 3, 3))

@@ -32,11 +32,11 @@ _FLAGS: Final = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
 
 @lru_cache(maxsize=4096)
-def fit_matrix(height: int, width: int, size: int, fit: Fit) -> Matrix:
+def fit_matrix(height: int, width: int, size: int, fit: Fit, share: float = 1.0) -> Matrix:
     """Return the matrix that brings a picture (height, width) to (size, size).
 
     - squash: each axis is scaled alone, x = (x' + 1/2)·W/S - 1/2.
-    - crop: the central square of side min(H, W), at whole pixels, is scaled.
+    - crop: the central square of side share · min(H, W), at whole pixels, is scaled.
     - letterbox: the whole picture is scaled by S / max(H, W), its shorter side rounded to whole
       pixels, and centred at whole pixels; the rest shows the border colour.
 
@@ -45,7 +45,7 @@ def fit_matrix(height: int, width: int, size: int, fit: Fit) -> Matrix:
     x0, y0, side_x, side_y = 0, 0, width, height  # rectangle of the source
     left, top, wide, high = 0, 0, size, size  # rectangle of the output that it fills
     if fit == "crop":
-        side_x = side_y = min(height, width)
+        side_x = side_y = max(1, round(share * min(height, width)))
         x0, y0 = (width - side_x) // 2, (height - side_y) // 2
     elif fit == "letterbox":
         longest = max(height, width)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 import numpy as np
@@ -26,6 +26,8 @@ _LEAST_DEVIATION: Final = 1 / 255
 """One grey level: a channel that is (nearly) constant is not blown up."""
 
 Positions = NDArray[np.int64]
+Scaling = tuple[tuple[float, ...], tuple[float, ...]]
+"""Mean and deviation, per channel."""
 
 
 def strided(positions: Positions, most: int = MEASURED) -> Positions:
@@ -41,9 +43,11 @@ def measured(
     positions: Positions,
     keep_channels: bool,
     threads: int | None,
+    scaling: Callable[[int], Scaling | None] | None = None,
 ) -> Preprocessing:
     """Return `draft` with the channels, mean, deviation and whitening of the pictures.
 
+    `scaling` gives mean and deviation that are known already for so many channels, or None.
     Errors: SourceError without pictures; PictureError for one that cannot be decoded.
     """
     if len(positions) == 0:
@@ -53,6 +57,9 @@ def measured(
         draft = _with_channels(draft, source, sample)
     zeros, ones = (0.0,) * draft.channels, (1.0,) * draft.channels
     draft = dataclasses.replace(draft, mean=zeros, std=ones)
+    known = scaling(draft.channels) if scaling is not None else None
+    if known is not None:
+        return dataclasses.replace(draft, mean=known[0], std=known[1])
     if draft.normalisation == "none":
         return draft
     batches = _fitted(draft, source, sample, threads or available_threads())

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hubel.architectures.reading import Reading
 from hubel.data.classical import Filter, parse_filters
 from hubel.data.colour import ColourSpace, to_channels, to_space
 from hubel.data.decoding import decode, picture_name
@@ -37,6 +38,8 @@ class Preprocessing:
     channels: int
     colour: ColourSpace
     fit: Fit
+    share: float = 1.0
+    """Of the shorter side, that the fit crop keeps."""
     filters: tuple[Filter, ...]
     decode_at_least: int | None
     """JPEG files may be decoded at reduced scale, with this shorter side or more; None: never."""
@@ -57,6 +60,7 @@ class Preprocessing:
         size: int,
         grey: bool,
         threads: int | None = None,
+        reading: Reading | None = None,
     ) -> Preprocessing:
         """Make the preprocessing that `options` ask for, measured on pictures of the source.
 
@@ -64,7 +68,9 @@ class Preprocessing:
         stride are measured. `grey` says what the colour `auto` means. Mean and deviation are
         taken per channel over all pixels of the fitted pictures, as the network sees them, from
         exact counts: they do not depend on the number of threads. With `auto`, pictures that
-        all have the same number of channels, neither 1 nor 3, keep them.
+        all have the same number of channels, neither 1 nor 3, keep them. `reading` is that of
+        published weights: its crop and scaling stand where the options leave them open, and the
+        colours are those of its network.
 
         Errors: UsageError for filters or a size that cannot be; SourceError without pictures;
         PictureError for one that cannot be decoded.
@@ -76,19 +82,26 @@ class Preprocessing:
         filters = parse_filters(options.filters)
         auto: ColourSpace = "grey" if grey else "rgb"
         colour: ColourSpace = auto if options.colour == "auto" else options.colour
+        fit, share = options.fit or "letterbox", 1.0
+        if reading is not None and options.fit is None:
+            fit, share = reading.fit, reading.share
+        known = reading is not None and options.normalise is None and colour in ("rgb", "grey")
         draft = cls(
             size=size,
             channels=1 if colour == "grey" else 3,
             colour=colour,
-            fit=options.fit,
+            fit=fit,
+            share=share,
             filters=filters,
             # A filter's kernel is counted in pixels of the whole picture.
-            decode_at_least=None if filters else 2 * size,
-            normalisation=options.normalise,
+            decode_at_least=None if filters else math.ceil(2 * size / share),
+            normalisation=options.normalise or "standard",
             mean=(),
             std=(),
         )
-        return measured(draft, source, positions, options.colour == "auto", threads)
+        keep_channels = options.colour == "auto"
+        scaling = reading.scaling if reading is not None and known else None
+        return measured(draft, source, positions, keep_channels, threads, scaling)
 
     def pixels(self, raw: Raw, where: str = "") -> Pixels:
         """Decode a picture, bring it to grey or RGB and apply the classical steps.
@@ -120,7 +133,7 @@ class Preprocessing:
 
     def geometry(self, height: int, width: int) -> Matrix:
         """Return the matrix (2, 3), output pixel to source pixel, of the fit; see `geometry`."""
-        return fit_matrix(height, width, self.size, self.fit)
+        return fit_matrix(height, width, self.size, self.fit, self.share)
 
     def resample(
         self, pixels: Pixels, matrix: Matrix | None = None, out: Pixels | None = None
@@ -173,6 +186,7 @@ class Preprocessing:
             "channels": self.channels,
             "colour": self.colour,
             "fit": self.fit,
+            "share": self.share,
             "filters": [str(step) for step in self.filters],
             "decode_at_least": self.decode_at_least,
             "normalisation": self.normalisation,
@@ -206,6 +220,7 @@ class Preprocessing:
             channels=parts.channels,
             colour=parts.colour,
             fit=parts.fit,
+            share=parts.share,
             filters=filters,
             decode_at_least=parts.decode_at_least,
             normalisation=parts.normalisation,
@@ -240,6 +255,7 @@ class _Stored(msgspec.Struct, forbid_unknown_fields=True):
     normalisation: Normalisation
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    share: float = 1.0
 
 
 def _check(parts: _Stored) -> None:
@@ -247,6 +263,8 @@ def _check(parts: _Stored) -> None:
     if parts.size < 1 or parts.channels < 1 or fixed not in (None, parts.channels):
         what = f"{parts.channels} channels of {parts.colour} at size {parts.size}"
         raise ValueError(f"there is no picture with {what}")
+    if not 0 < parts.share <= 1:
+        raise ValueError(f"share needs a number above 0 and up to 1, got {parts.share:g}")
     for name, numbers in (("mean", parts.mean), ("std", parts.std)):
         if len(numbers) != parts.channels or not all(map(math.isfinite, numbers)):
             raise ValueError(f"{name} needs {parts.channels} finite numbers, got {numbers}")

@@ -17,8 +17,8 @@ class DataOptions(PreprocessingOptions):
     """Write pictures before and after each preprocessing step, and augmented, labelled batches."""
 
     augment: tuple[str, ...] = ("safe",)
-    """Augmentation sets shown by --preview: none, safe, mirror, mixup, cutmix, erasing,
-    randaugment."""
+    """Augmentation sets shown by --preview: none, safe, mirror, shift, crop, mixup, cutmix,
+    erasing, randaugment."""
 
     seed: int = 0
     """Seed of the splits that hubel makes and of the preview."""

@@ -15,8 +15,9 @@ class PreprocessingOptions:
     size: int | None = None
     """Side of the network's square input, in pixels [default: the pictures' median short side]."""
 
-    fit: Fit = "letterbox"
-    """How a picture is brought to the square: crop its centre, letterbox it whole, or squash it."""
+    fit: Fit | None = None
+    """How a picture is brought to the square: crop its centre, letterbox it whole, or squash it
+    [default: letterbox; as published weights were trained, where training starts from them]."""
 
     colour: Colour = "auto"
     """Colour space of the input; auto is grey where every picture is grey, else rgb."""
@@ -26,6 +27,7 @@ class PreprocessingOptions:
     median:3, bilateral:9:75:75, erode:3, dilate:3, open:3, close:3, sobel, laplacian,
     canny:100:200, equalise."""
 
-    normalise: Normalisation = "standard"
+    normalise: Normalisation | None = None
     """Scaling of the input: per-channel mean and deviation of the training split, PCA or ZCA
-    whitening, or none (values in 0 to 1)."""
+    whitening, or none (values in 0 to 1) [default: standard; with the mean and deviation of
+    published weights, where training starts from them]."""

@@ -7,9 +7,20 @@ from typing import Literal
 from hubel.options.preprocessing import PreprocessingOptions
 
 OptimizerName = Literal[
-    "gd", "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw"
+    "gd",
+    "sgd",
+    "momentum",
+    "nesterov",
+    "adagrad",
+    "rmsprop",
+    "damped-rmsprop",
+    "adadelta",
+    "adam",
+    "adamw",
 ]
-ScheduleName = Literal["constant", "step", "exponential", "plateau", "cyclic", "onecycle", "cosine"]
+ScheduleName = Literal[
+    "constant", "step", "linear", "exponential", "plateau", "cyclic", "onecycle", "cosine"
+]  # fmt: skip
 LossName = Literal["cross-entropy", "bce", "focal", "mse", "l1", "smooth-l1"]
 Balance = Literal["none", "weights", "sampling"]
 Precision = Literal["float32", "bfloat16"]
@@ -24,6 +35,21 @@ class TrainOptions(PreprocessingOptions):
 
     model_arguments: tuple[str, ...] = ()
     """Arguments of the network, as NAME=VALUE: output=linear (lenet5), width=24 (hubelnet)."""
+
+    pretrained: bool = False
+    """Start from the published weights of the network; its last layer is new."""
+
+    weights: str | None = None
+    """Which of several published weights to start from: package:squeezenet1_1, IMAGENET1K_V1, a tag
+    of timm [default: the first]."""
+
+    freeze_epochs: int | None = None
+    """Passes in which only the new last layer learns, where training starts from trained weights
+    [default: 1 of several with published weights, else 0]."""
+
+    body_lr: float | None = None
+    """Learning rate of all other layers after that, as a factor of the last one's
+    [default: 0.1 with published weights, else 1]."""
 
     recipe: str = "default"
     """Named set of defaults for everything below that is not set."""
@@ -55,6 +81,13 @@ class TrainOptions(PreprocessingOptions):
     schedule: ScheduleName | None = None
     """Learning-rate schedule over the whole training."""
 
+    milestones: tuple[float, ...] | None = None
+    """Shares of the training after which the schedule step lowers the rate, as 0.5
+    [default: the recipe's, else after each third]."""
+
+    step_factor: float | None = None
+    """Factor of the rate at each milestone of the schedule step."""
+
     warmup: float | None = None
     """Share of the steps in which the learning rate rises."""
 
@@ -73,9 +106,9 @@ class TrainOptions(PreprocessingOptions):
     dropout: float | None = None
     """Share of the features dropped before the last layer."""
 
-    augment: tuple[str, ...] = ("safe",)
-    """Augmentation sets: none, safe (small shifts, zooms, rotations, light), mirror, mixup, cutmix,
-    erasing, randaugment."""
+    augment: tuple[str, ...] | None = None
+    """Augmentation sets: none, safe (small shifts, zooms, rotations, light), mirror, shift, crop,
+    mixup, cutmix, erasing, randaugment [default: safe, or the recipe's]."""
 
     augment_strength: float | None = None
     """Strength of the set safe, from 0 to 1 [default: 1, less where training has few passes]."""

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from hubel.data.parallel import available_threads
 from hubel.options.train import Precision
+from hubel.training.outputs import logits_of
 
 REPEATS: Final = 5
 """Timed steps a candidate."""
@@ -104,7 +105,7 @@ def _step_ms(
     while len(times) <= REPEATS and (len(times) < 2 or time.perf_counter() - began < LONGEST_S):
         started = time.perf_counter()
         with torch.autocast(pictures.device.type, torch.bfloat16, precision == "bfloat16"):
-            outputs: Tensor = twin(pictures)
+            outputs = logits_of(twin(pictures))
         outputs.float().square().mean().backward()
         times.append(time.perf_counter() - started)
     return statistics.median(times[1:]) * 1e3

@@ -11,10 +11,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -23,35 +22,18 @@ from hubel.data.batching import Batch, BatchLoader
 from hubel.errors import TrainingError
 from hubel.results import EpochRow, Run
 from hubel.training.averaging import WeightAverage
+from hubel.training.body import Body
 from hubel.training.budget import MILESTONES
 from hubel.training.checkpoint import BEST, LAST, PREVIOUS, Checkpoint, save
 from hubel.training.events import Observer, Phases, StepEvent
+from hubel.training.outputs import LossFunction, forward, hits, logits_of, losses_of
+from hubel.training.progress import Progress
 from hubel.training.settings import Settings
 from hubel.training.updating import Updater
 
-LossFunction = Callable[[Tensor, Tensor], Tensor]
 Score = Callable[[nn.Module], tuple[float, float]]
 """Measures a network on the validation split: (loss, score)."""
 Ending = Literal["finished", "early-stopping", "interrupted"]
-_COLUMNS: Final = tuple(EpochRow.__dataclass_fields__)
-
-
-@dataclass(slots=True)
-class Progress:
-    """Where a training stands; all of it is in each checkpoint."""
-
-    step: int = 0
-    """Updates that are done."""
-    seconds: float = 0.0
-    rows: list[EpochRow] = field(default_factory=list)
-    best_score: float = -math.inf
-    best_epoch: int = 0
-    loss_sum: float = 0.0
-    """Of the pass under way, over its pictures; likewise the three below."""
-    hits: int = 0
-    pictures: int = 0
-    waited_s: float = 0.0
-    pass_seconds: float = 0.0
 
 
 class Interrupted(KeyboardInterrupt):
@@ -87,6 +69,7 @@ class Trainer:
         """Tensors that training does not change (whitening matrices), kept in each checkpoint."""
         self.observers = observers
         self.updater = Updater(settings, module)
+        self.body = Body(module, settings.head) if settings.freeze_epochs else None
         self.average = WeightAverage(module, settings.ema) if settings.ema else None
         self.progress = Progress()
         self.stop_asked = False
@@ -154,13 +137,18 @@ class Trainer:
         in_pass = progress.step % settings.steps_per_pass
         end_of_pass = (done + 1) * settings.steps_per_pass
         self.module.train()
+        frozen = done < settings.freeze_epochs
+        if self.body is not None:
+            self.body.freeze(frozen=frozen)
         batches = self.loader.epoch(done, in_pass * settings.accumulate)
         try:
             more = True
             while more:
                 event = self._update(batches, done)
                 progress.step += 1
-                progress.pass_seconds += self._tick()
+                spent = self._tick()
+                progress.pass_seconds += spent
+                progress.frozen_s += spent if frozen else 0.0
                 self._revise_budget()
                 more = progress.step < min(end_of_pass, self.updater.timeline.total)
                 self._after_step(event, more=more)
@@ -177,13 +165,16 @@ class Trainer:
     def _revise_budget(self) -> None:
         """At a milestone of a budget, fit the rest of the schedule into the time that is left."""
         budget_s, timeline, step = self.settings.budget_s, self.updater.timeline, self.progress.step
-        if budget_s is None or step in {at for at, _ in timeline.revisions}:
+        # Steps with a frozen body are too fast to tell what the others will take.
+        quick = self.settings.freeze_epochs * self.settings.steps_per_pass
+        if budget_s is None or step <= quick or step in {at for at, _ in timeline.revisions}:
             return
         before, now = (timeline.place(at) / timeline.planned for at in (step - 1, step))
         if not any(before < milestone <= now for milestone in MILESTONES):
             return
-        seconds = self.progress.seconds
-        self.updater.timeline = timeline.revised(step, seconds, budget_s - seconds)
+        seconds = (self.progress.seconds - self.progress.frozen_s) * step / (step - quick)
+        left_s = budget_s - self.progress.seconds
+        self.updater.timeline = timeline.revised(step, seconds, left_s)
         self._tell(lambda observer: observer.revised(self.updater.timeline))
 
     def _after_step(self, event: StepEvent, *, more: bool) -> None:
@@ -207,13 +198,13 @@ class Trainer:
         pictures = self._pictures_of_step()
         times = [0.0, 0.0, 0.0, 0.0]
         total = 0.0
-        inputs = outputs = torch.empty(0)
+        inputs = logits = torch.empty(0)
         for batch in islice(batches, self._batches_of_step()):
             inputs = batch.inputs
             t0 = time.perf_counter()
-            outputs = self._forward(inputs)
+            outputs = forward(self.module, inputs, self.settings.precision)
             t1 = time.perf_counter()
-            value = self.loss(outputs, batch.targets).sum() / pictures
+            value = losses_of(self.loss, outputs, batch.targets).sum() / pictures
             t2 = time.perf_counter()
             value.backward()
             t3 = time.perf_counter()
@@ -221,7 +212,8 @@ class Trainer:
             times = [time + more for time, more in zip(times, spent, strict=True)]
             total += float(value.detach())
             self._refuse_non_finite(total, batch)
-            progress.hits += self._hits(outputs, batch.targets)
+            logits = logits_of(outputs).detach()
+            progress.hits += hits(logits, batch.targets, self.settings.task)
         t4 = time.perf_counter()
         lr = self.updater.update(progress.step)
         if self.average:
@@ -238,7 +230,7 @@ class Trainer:
             accuracy=self._accuracy(),
             pictures=pictures,
             inputs=inputs,
-            outputs=outputs.detach(),
+            outputs=logits,
             module=self.module,
             phases=Phases(
                 load_ms=load_ms,
@@ -260,20 +252,6 @@ class Trainer:
         last = first + self._batches_of_step()
         seen = min(last * self.settings.batch, len(self.loader.positions))
         return seen - first * self.settings.batch
-
-    def _forward(self, inputs: Tensor) -> Tensor:
-        if self.settings.precision == "bfloat16":
-            with torch.autocast(inputs.device.type, dtype=torch.bfloat16):
-                outputs: Tensor = self.module(inputs)
-            return outputs.float()
-        return self.module(inputs)
-
-    def _hits(self, outputs: Tensor, targets: Tensor) -> int:
-        """Return how many pictures are right; 0 where the task has no classes."""
-        if self.settings.task != "classification":
-            return 0
-        truth = targets.argmax(1) if targets.ndim == 2 else targets
-        return int((outputs.detach().argmax(1) == truth).sum())
 
     def _accuracy(self) -> float:
         """Return the share of right answers in the pass so far; NaN without classes."""
@@ -353,8 +331,7 @@ class Trainer:
         tensors |= {f"optimizer.{name}": tensor for name, tensor in updater_tensors.items()}
         tensors["rng.torch"] = torch.get_rng_state()
         values: dict[str, Any] = {
-            **{name: getattr(self.progress, name) for name in Progress.__dataclass_fields__},
-            "rows": [[asdict(row)[name] for name in _COLUMNS] for row in self.progress.rows],
+            **self.progress.values(),
             "updater": updater_values,
         }
         return Checkpoint(tensors | self._constants(), values)
@@ -366,9 +343,7 @@ class Trainer:
             self.average.load(checkpoint.part("ema"))
         self.updater.restore(checkpoint.part("optimizer"), checkpoint.values["updater"])
         torch.set_rng_state(checkpoint.tensors["rng.torch"])
-        values = {name: checkpoint.values[name] for name in Progress.__dataclass_fields__}
-        rows = [EpochRow(**dict(zip(_COLUMNS, row, strict=True))) for row in values.pop("rows")]
-        self.progress = Progress(rows=rows, **values)
+        self.progress = Progress.from_values(checkpoint.values)
 
     def _tell(self, call: Callable[[Observer], None]) -> None:
         for observer in self.observers:

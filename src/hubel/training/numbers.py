@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hubel.results import Task
+from hubel.training.outputs import TrainingOutputs, each
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -36,9 +37,11 @@ class InUnits(nn.Module):
         self.mean.copy_(torch.from_numpy(targets.mean(0, dtype=np.float64)))
         self.std.copy_(torch.from_numpy(np.where(deviation > 0, deviation, 1.0)))
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Return the answers for a batch of pictures, in units."""
-        return torch.addcmul(self.mean, self.std, self.network(pictures))
+    def forward(self, pictures: Tensor) -> TrainingOutputs:
+        """Return the answers for a batch of pictures, in units; those of auxiliary heads too."""
+        return each(
+            self.network(pictures), lambda numbers: torch.addcmul(self.mean, self.std, numbers)
+        )
 
     def standardised(self, loss: Loss) -> Loss:
         """Return `loss` taken between standardised answers and targets, free of their units."""

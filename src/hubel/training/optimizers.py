@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,6 +13,8 @@ from torch.optim import Optimizer
 from hubel.errors import UsageError, look_up
 
 Groups = list[dict[str, Any]]
+SCALE: Final = "scale"
+"""Of a group of parameters: the factor of its learning rate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,14 @@ OPTIMIZERS: Final[Mapping[str, OptimizerKind]] = {
         formula="s = 0.99 s + 0.01 g^2; v = m v + g / (sqrt(s) + eps); w -= lr v",
         source="tieleman2012rmsprop",
     ),
+    "damped-rmsprop": OptimizerKind(
+        build=lambda groups, lr, momentum: torch.optim.RMSprop(
+            groups, lr=lr, momentum=momentum, alpha=0.9, eps=1.0
+        ),
+        lr=0.045, momentum=0.0, weight_decay=0.0,
+        formula="s = 0.9 s + 0.1 g^2; v = m v + g / (sqrt(s) + 1); w -= lr v",
+        source="szegedy2016rethinking",
+    ),
     "adadelta": OptimizerKind(
         build=lambda groups, lr, _: torch.optim.Adadelta(groups, lr=lr),
         lr=1.0, momentum=None, weight_decay=0.0,
@@ -100,12 +110,15 @@ def build_optimizer(
     lr: float | None = None,
     momentum: float | None = None,
     weight_decay: float | None = None,
+    head: Collection[str] = (),
+    body_lr: float = 1.0,
 ) -> Optimizer:
     """Return the optimizer called `name` over the trainable parameters of `module`.
 
     None means the default of the table. `momentum` is beta 1 of adam and adamw. Weight decay acts
     on parameters of two or more dimensions (kernels and matrices): biases and the scales of
     normalisation keep theirs. It adds decay * w to the gradient; in adamw it shrinks w itself.
+    Parameters outside `head` have the learning rate times `body_lr`, as their group's scale says.
     Errors: UsageError for an unknown name, a momentum where there is none, numbers out of range,
     and a network without trainable parameters.
     """
@@ -121,7 +134,10 @@ def build_optimizer(
         raise UsageError(f"--momentum must be from 0 to below 1, not {inertia:g}.")
     if not decay >= 0:
         raise UsageError(f"--weight-decay must be 0 or more, not {decay:g}.")
-    return kind.build(parameter_groups(module, decay), speed, inertia)
+    groups = parameter_groups(module, decay)
+    if body_lr != 1.0:
+        groups = scaled_groups(groups, module, head, body_lr)
+    return kind.build(groups, speed, inertia)
 
 
 def parameter_groups(module: nn.Module, weight_decay: float) -> Groups:
@@ -137,6 +153,22 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> Groups:
         {"params": [p for p in trainable if p.ndim < 2], "weight_decay": 0.0},
     )
     return [group for group in groups if group["params"]]
+
+
+def scaled_groups(
+    groups: Groups, module: nn.Module, head: Collection[str], body_lr: float
+) -> Groups:
+    """Return each group in two, with a scale of the learning rate: 1 for the head, then the body's.
+
+    Source: howard2018universal (discriminative fine-tuning).
+    """
+    own = {id(weight) for name, weight in module.named_parameters() if name in head}
+    parts = (
+        {**group, SCALE: scale, "params": [p for p in group["params"] if (id(p) in own) is mine]}
+        for group in groups
+        for mine, scale in ((True, 1.0), (False, body_lr))
+    )
+    return [part for part in parts if part["params"]]
 
 
 def _fused(groups: Groups) -> dict[str, bool]:

@@ -14,7 +14,7 @@ from hubel.training.duration import parse_duration
 from hubel.training.recipes import fitted_strength, resolve
 from hubel.training.settings import UNSET, ChosenBy, Draft, Settings, settings_of
 
-_PLAIN: Final = ("focal_gamma", "balance", "l1", "accumulate", "augment", "seed")
+_PLAIN: Final = ("focal_gamma", "balance", "l1", "accumulate", "seed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,8 @@ class Facts:
     size: int
     size_reason: str
     train_pictures: int
+    pretrained: str = ""
+    """Origin of the published weights to start from."""
 
 
 def draft_settings(options: TrainOptions, facts: Facts) -> Draft:
@@ -54,6 +56,9 @@ def _choose_network(draft: Draft, options: TrainOptions, facts: Facts) -> None:
     draft.choose("size", facts.size, by_size, facts.size_reason)
     draft.choose("channels", facts.channels, "hubel", "colours of the pictures")
     draft.choose("task", facts.task, "hubel", "labels of the source")
+    reason = "set by you; pictures are cut and scaled as for these weights, unless set otherwise"
+    by_weights: ChosenBy = "user" if facts.pretrained else "default"
+    draft.choose("pretrained", facts.pretrained, by_weights, reason if facts.pretrained else UNSET)
     draft.choose("outputs", facts.outputs, "hubel", "classes, labels or targets of the source")
 
 
@@ -104,6 +109,37 @@ def choose_steps(draft: Draft, steps: int | None, reason: str, budget_s: float =
     draft.choose("steps", steps, "hubel", reason)
     draft.choose("epochs", -(-steps // per_pass), "hubel", reason)
     draft.choose("budget_s", budget_s, "user", "what --budget leaves for training")
+
+
+def choose_freezing(draft: Draft, options: TrainOptions, head: tuple[str, ...]) -> None:
+    """Set how long the body is frozen and how fast it learns after that.
+
+    With published weights, the body rests for the first pass where there are more: the gradients
+    of a head that knows nothing would change what the body has learned. After that it learns at a
+    tenth of the head's rate. Source: howard2018universal, yosinski2014how.
+    """
+    layer = "the last layer, and what else is new"
+    draft.choose("head", list(head), "hubel" if head else "default", layer if head else UNSET)
+    for name in ("freeze_epochs", "body_lr"):
+        if not head and getattr(options, name) is not None:
+            raise UsageError(
+                f"{draft['model']} has no linear or convolutional layer that could be its head: "
+                f"leave out --{name.replace('_', '-')}."
+            )
+    epochs: int = draft["epochs"]
+    by: ChosenBy = "default"
+    rest, factor = 0, 1.0
+    rest_reason = factor_reason = UNSET
+    if draft["pretrained"]:
+        rest, factor, by = min(1, epochs - 1), 0.1, "hubel"
+        rest_reason = (
+            "the new head learns first, lest its random gradients spoil the body"
+            if rest
+            else "a single pass is too short to freeze anything"
+        )
+        factor_reason = "the body has learned already, and needs to change little"
+    _own(draft, "freeze_epochs", options.freeze_epochs, rest, rest_reason, by)
+    _own(draft, "body_lr", options.body_lr, factor, factor_reason, by)
 
 
 def revise(plan: Plan, timeline: Timeline) -> Plan:

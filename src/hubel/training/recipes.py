@@ -4,35 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from hubel.errors import look_up
 from hubel.results import Choice, Task
 from hubel.training.losses import DEFAULT_LOSS
 from hubel.training.optimizers import OPTIMIZERS
+from hubel.training.paper_recipes import PAPER_RECIPES, Recipe
 
 LR_BATCH: Final = 128
 """The batch for which the learning rates of the table of optimizers are meant."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """What training does where the user sets nothing."""
-
-    summary: str
-    optimizer: str
-    schedule: str
-    warmup: float
-    label_smoothing: float
-    """Of losses over classes; 0 elsewhere."""
-    dropout: float
-    ema: float
-    clip: float | None
-    epochs: int | None
-    """None: by the number of pictures, see `fitted_epochs`."""
-    batch: int | None
-    """None: by the number of pictures, see `fitted_batch`."""
 
 
 RECIPES: Final[Mapping[str, Recipe]] = {
@@ -46,6 +27,7 @@ RECIPES: Final[Mapping[str, Recipe]] = {
         optimizer="momentum", schedule="step", warmup=0.0, label_smoothing=0.0, dropout=0.0,
         ema=0.0, clip=None, epochs=None, batch=128,
     ),
+    **PAPER_RECIPES,
 }  # fmt: skip
 
 
@@ -94,6 +76,23 @@ def fitted_lr(optimizer: str, batch: int) -> float:
     return kind.lr * min(4.0, max(1 / 8, math.sqrt(share) if optimizer in ADAPTIVE else share))
 
 
+def recipe_lr(recipe: Recipe, optimizer: str, batch: int) -> tuple[float, str]:
+    """Return the learning rate of updates over `batch` pictures, and the reason.
+
+    A recipe's own rate is meant for its own optimizer and batch; for other batches it is taken
+    times batch / its batch, or the root of that for adaptive optimizers. For another optimizer it
+    means nothing: see `fitted_lr`. Source: goyal2017accurate, malladi2022sdes.
+    """
+    if recipe.lr is None or recipe.batch is None or optimizer != recipe.optimizer:
+        return fitted_lr(optimizer, batch), f"{optimizer} over {batch} pictures an update"
+    share = batch / recipe.batch
+    where = recipe.sources.get("lr", "the recipe")
+    if share == 1:
+        return recipe.lr, where
+    scaled = recipe.lr * (math.sqrt(share) if optimizer in ADAPTIVE else share)
+    return scaled, f"{recipe.lr:g} for {recipe.batch} pictures ({where}), here {batch} an update"
+
+
 def resolve(
     name: str, given: Mapping[str, Any], *, pictures: int, task: Task = "classification"
 ) -> tuple[Choice, ...]:
@@ -102,14 +101,15 @@ def resolve(
     `given` maps names of `TrainOptions` to what the user set (absent or None: not set); those
     values stand as they are, and what depends on them follows. `pictures` counts the training
     split. Settings: optimizer, epochs, batch, lr, momentum, weight_decay, schedule, warmup, loss,
-    label_smoothing, dropout, ema, clip. Errors: UsageError for an unknown recipe or name.
+    milestones, step_factor, label_smoothing, dropout, ema, clip, augment. Errors: UsageError for an
+    unknown recipe or name.
     """
     recipe = look_up(RECIPES, name, "recipe")
-    answers = _Answers(name, given)
+    answers = _Answers(name, given, recipe.sources)
     optimizer = answers.add("optimizer", recipe.optimizer)
     kind = look_up(OPTIMIZERS, optimizer, "optimizer")
     epochs, batch = recipe.epochs, recipe.batch
-    answers.add(
+    passes = answers.add(
         "epochs",
         fitted_epochs(pictures, whole_split=kind.whole_split) if epochs is None else epochs,
         f"fitted to {pictures:,} training pictures: fewer pictures are seen more often"
@@ -122,10 +122,18 @@ def resolve(
         f"about the square root of {pictures:,} training pictures" if batch is None else "",
     )
     update = batch * (given.get("accumulate") or 1)
-    answers.add("lr", fitted_lr(optimizer, update), f"{optimizer} over {update} pictures an update")
-    answers.add("momentum", kind.momentum, f"default of {optimizer}")
-    answers.add("weight_decay", kind.weight_decay, f"default of {optimizer}")
+    lr, reason = recipe_lr(recipe, optimizer, update)
+    answers.add("lr", lr, reason)
+    for setting in ("momentum", "weight_decay"):
+        own = getattr(recipe, setting) if optimizer == recipe.optimizer else None
+        default = f"default of {optimizer}" if own is None else ""
+        answers.add(setting, getattr(kind, setting) if own is None else own, default)
     schedule = answers.add("schedule", recipe.schedule)
+    drops = recipe.drops(passes) if schedule == recipe.schedule == "step" else ()
+    answers.add(
+        "milestones", drops, "" if drops else "after each third, where the schedule is step"
+    )
+    answers.add("step_factor", recipe.step_factor)
     fits = schedule not in NO_WARMUP
     answers.add(
         "warmup", recipe.warmup if fits else 0.0, "" if fits else f"{schedule} rises by itself"
@@ -137,7 +145,7 @@ def resolve(
         recipe.label_smoothing if smooth else 0.0,
         "" if smooth else f"a {task} task has no single class to smooth",
     )
-    for rest in ("dropout", "ema", "clip"):
+    for rest in ("dropout", "ema", "clip", "augment"):
         answers.add(rest, getattr(recipe, rest))
     return tuple(answers.choices)
 
@@ -145,9 +153,10 @@ def resolve(
 class _Answers:
     """Collects choices: the user's where there is one, else the recipe's."""
 
-    def __init__(self, recipe: str, given: Mapping[str, Any]) -> None:
+    def __init__(self, recipe: str, given: Mapping[str, Any], sources: Mapping[str, str]) -> None:
         self.recipe = recipe
         self.given = given
+        self.sources = sources
         self.choices: list[Choice] = []
 
     def add(self, name: str, value: Any, reason: str = "") -> Any:
@@ -157,7 +166,8 @@ class _Answers:
             flag = name.replace("_", "-")
             choice = Choice(name=name, value=user, chosen_by="user", reason=f"set by --{flag}")
         else:
-            reason = reason or f"recipe {self.recipe}"
+            where = f": {self.sources[name]}" if name in self.sources else ""
+            reason = reason or f"recipe {self.recipe}{where}"
             choice = Choice(name=name, value=value, chosen_by="recipe", reason=reason)
         self.choices.append(choice)
         return choice.value

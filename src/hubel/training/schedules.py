@@ -27,7 +27,9 @@ class Schedule:
     (cyclic and onecycle rise by themselves); after them, with x = t - warmup of n = steps - warmup:
 
     constant     peak
-    step         peak factor^floor(x / ceil(n / 3)), factor 0.1
+    step         peak factor^k, factor 0.1, after k of the milestones, which are shares of n;
+                 without any, peak factor^floor(x / ceil(n / 3))
+    linear       peak (1 - x / n)
     exponential  peak 0.01^(x / n)
     plateau      peak, times the factor of `Plateau`
     cosine       peak (1 + cos(pi x / n)) / 2
@@ -45,6 +47,8 @@ class Schedule:
     steps: int
     steps_per_epoch: int
     warmup_share: float = 0.0
+    milestones: tuple[float, ...] = ()
+    step_factor: float = 0.1
 
     def __post_init__(self) -> None:
         look_up(SHAPES, self.name, "schedule")
@@ -82,8 +86,16 @@ def _constant(_schedule: Schedule, _step: int, _steps: int) -> float:
     return 1.0
 
 
-def _step(_schedule: Schedule, step: int, steps: int) -> float:
-    return 0.1 ** (step // math.ceil(steps / 3))
+def _step(schedule: Schedule, step: int, steps: int) -> float:
+    if not schedule.milestones:
+        return schedule.step_factor ** (step // math.ceil(steps / 3))
+    # Half a step: 0.5 of 100 steps is step 50, whatever rounding says.
+    passed = sum(step >= share * steps - 0.5 for share in schedule.milestones)
+    return schedule.step_factor**passed
+
+
+def _linear(_schedule: Schedule, step: int, steps: int) -> float:
+    return 1 - step / steps
 
 
 def _exponential(_schedule: Schedule, step: int, steps: int) -> float:
@@ -117,6 +129,7 @@ Shape = Callable[[Schedule, int, int], float]
 SHAPES: Final[Mapping[str, Shape]] = {
     "constant": _constant,
     "step": _step,
+    "linear": _linear,
     "exponential": _exponential,
     "plateau": _constant,
     "cyclic": _cyclic,

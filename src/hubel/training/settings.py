@@ -33,6 +33,14 @@ class Settings:
     outputs: int
     channels: int
     size: int
+    pretrained: str = ""
+    """Origin of the published weights that training started from; empty for fresh ones."""
+    freeze_epochs: int = 0
+    """Passes in which the body, everything outside the head, is frozen."""
+    body_lr: float = 1.0
+    """The body's learning rate, as a factor of the head's."""
+    head: tuple[str, ...] = ()
+    """Names of the head's parameters; empty where all weights were fresh."""
     loss: LossName
     label_smoothing: float
     focal_gamma: float
@@ -44,6 +52,9 @@ class Settings:
     weight_decay: float
     l1: float
     schedule: ScheduleName
+    milestones: tuple[float, ...] = ()
+    """Shares of the training after which the schedule step lowers the rate; empty: thirds."""
+    step_factor: float = 0.1
     warmup: float
     epochs: int
     """Passes over the training split, the last perhaps not whole."""

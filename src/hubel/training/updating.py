@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hubel.training.budget import Timeline
-from hubel.training.optimizers import build_optimizer
+from hubel.training.optimizers import SCALE, build_optimizer
 from hubel.training.schedules import Plateau, Schedule
 from hubel.training.settings import Settings
 
@@ -26,6 +26,8 @@ class Updater:
             lr=settings.lr,
             momentum=settings.momentum,
             weight_decay=settings.weight_decay,
+            head=settings.head,
+            body_lr=settings.body_lr,
         )
         self.schedule = Schedule(
             name=settings.schedule,
@@ -33,6 +35,8 @@ class Updater:
             steps=settings.steps,
             steps_per_epoch=settings.steps_per_pass,
             warmup_share=settings.warmup,
+            milestones=settings.milestones,
+            step_factor=settings.step_factor,
         )
         self.timeline = Timeline(settings.steps, settings.revisions)
         self.plateau = Plateau() if settings.schedule == "plateau" else None
@@ -43,10 +47,10 @@ class Updater:
         return self.schedule.at(self.timeline.scheduled(step)) * factor
 
     def update(self, step: int) -> float:
-        """Take the gradients into the weights, clear them, and return the learning rate used."""
+        """Take the gradients into the weights, clear them, and return the head's learning rate."""
         lr = self.rate(step)
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group.get(SCALE, 1.0)
         if self.settings.l1:
             self._add_l1()
         if self.settings.clip:

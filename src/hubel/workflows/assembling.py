@@ -19,9 +19,10 @@ from hubel.data.preprocessing import Preprocessing
 from hubel.data.source import TRAIN, VAL
 from hubel.results import ModelCard, Run
 from hubel.training.evaluation import quick_score
-from hubel.training.loop import LossFunction, Score, Trainer
+from hubel.training.loop import Score, Trainer
 from hubel.training.losses import balance_weights, build_loss
 from hubel.training.numbers import InUnits, in_units
+from hubel.training.outputs import LossFunction
 from hubel.training.planning import drops_last
 from hubel.training.regularisation import add_dropout
 from hubel.training.settings import Settings
@@ -36,13 +37,25 @@ class Network:
     module: nn.Module
     loaded: Loaded
 
+    @property
+    def fresh(self) -> tuple[str, ...]:
+        """Names of the tensors that published weights left as they were, in `module`."""
+        prefix = "network." if isinstance(self.module, InUnits) else ""
+        return tuple(f"{prefix}{name}" for name in self.loaded.fresh)
+
 
 def build_network(
-    settings: Mapping[str, Any], *, trust_code: bool, stored_code: str | None = None
+    settings: Mapping[str, Any],
+    *,
+    trust_code: bool,
+    stored_code: str | None = None,
+    pretrained: bool = False,
+    weights: str | None = None,
 ) -> Network:
     """Build the network of a plan with fresh weights, drawn from its seed.
 
-    `settings` maps the names of `Settings` to values (a draft serves too).
+    `settings` maps the names of `Settings` to values (a draft serves too). With `pretrained`, or
+    the entry `weights`, published weights take the place of the fresh ones.
     """
     torch.manual_seed(settings["seed"])
     loaded = load(
@@ -54,6 +67,8 @@ def build_network(
         task=settings["task"],
         trust_code=trust_code,
         stored_code=stored_code,
+        pretrained=pretrained,
+        weights=weights,
     )
     add_dropout(loaded.module, settings["dropout"])
     module = in_units(loaded.module, settings["task"], settings["outputs"])

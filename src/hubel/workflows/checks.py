@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
+from itertools import pairwise
+from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -15,12 +17,21 @@ from hubel.data.classical import parse_filters
 from hubel.data.source import Source
 from hubel.errors import UsageError, look_up
 from hubel.options import TrainOptions
+from hubel.results import Run
 from hubel.training.duration import parse_duration
 from hubel.training.losses import DEFAULT_LOSS, build_loss
 from hubel.training.recipes import RECIPES
 
+
+def _rises(shares: tuple[float, ...]) -> bool:
+    """Return whether shares of a training follow each other."""
+    return all(one < two for one, two in pairwise((0.0, *shares, 1.0)))
+
+
 _RANGES: Final[dict[str, tuple[str, Callable[[Any], bool]]]] = {
     "epochs": ("1 or more", lambda value: value >= 1),
+    "freeze_epochs": ("0 or more", lambda value: value >= 0),
+    "body_lr": ("above 0 and up to 1", lambda value: 0 < value <= 1),
     "batch": ("1 or more", lambda value: value >= 1),
     "size": ("1 or more", lambda value: value >= 1),
     "accumulate": ("1 or more", lambda value: value >= 1),
@@ -30,6 +41,8 @@ _RANGES: Final[dict[str, tuple[str, Callable[[Any], bool]]]] = {
     "momentum": ("from 0 to below 1", lambda value: 0 <= value < 1),
     "weight_decay": ("0 or more", lambda value: value >= 0),
     "l1": ("0 or more", lambda value: value >= 0),
+    "milestones": ("that rise, each above 0 and below 1", _rises),
+    "step_factor": ("above 0 and up to 1", lambda value: 0 < value <= 1),
     "warmup": ("from 0 to below 1", lambda value: 0 <= value < 1),
     "focal_gamma": ("0 or more", lambda value: value >= 0),
     "label_smoothing": ("from 0 to below 1", lambda value: 0 <= value < 1),
@@ -64,7 +77,10 @@ def check_ranges(options: TrainOptions) -> None:
     for name, (wanted, fits) in _RANGES.items():
         value = getattr(options, name)
         if value is not None and not fits(value):
-            raise UsageError(f"{flag(name)} takes a number {wanted}, not {value}.")
+            what, came = "a number", value
+            if isinstance(value, tuple):
+                what, came = "numbers", " ".join(map(str, value))
+            raise UsageError(f"{flag(name)} takes {what} {wanted}, not {came}.")
     parse_duration(options.checkpoint_every, "--checkpoint-every")
 
 
@@ -73,20 +89,40 @@ def check_fresh(options: TrainOptions) -> None:
     check_ranges(options)
     if options.epochs is not None and options.budget is not None:
         raise UsageError("--epochs and --budget both say how long to train: give one of them.")
+    _check_start(options)
     if options.optimizer == "gd" and options.accumulate != 1:
         raise UsageError(
             "--optimizer gd adds up a whole pass for each update: leave out --accumulate."
         )
 
 
+def _check_start(options: TrainOptions) -> None:
+    """Raise UsageError for weights to start from that contradict each other, or are missing."""
+    published = options.pretrained or bool(options.weights)
+    is_run = Run(Path(options.model)).plan_file.is_file()
+    if published and is_run:
+        asks = "--pretrained" if options.pretrained else f"--weights {options.weights}"
+        raise UsageError(
+            f"--model {options.model} is a run with weights of its own, and {asks} asks for "
+            "published ones: give one of them."
+        )
+    for name in ("freeze_epochs", "body_lr"):
+        if getattr(options, name) is not None and not (published or is_run):
+            raise UsageError(
+                f"{flag(name)} treats trained weights with care, but all weights are fresh: add "
+                "--pretrained, or a run as --model, or leave it out."
+            )
+
+
 def check_source(options: TrainOptions, source: Source) -> None:
     """Raise UsageError for options that do not fit what a source holds, before it is scanned."""
     task, outputs = source.index.task, len(source.index.classes)
-    look_up(RECIPES, options.recipe, "recipe")
     choose_size(options.model, 1.0)
     parse_arguments(options.model_arguments)
     parse_filters(options.filters)
-    Augmentation.from_names(options.augment, num_classes=outputs, seed=options.seed, task=task)
+    recipe = look_up(RECIPES, options.recipe, "recipe")
+    sets = recipe.augment if options.augment is None else options.augment
+    Augmentation.from_names(sets, num_classes=outputs, seed=options.seed, task=task)
     build_loss(
         options.loss or DEFAULT_LOSS[task],
         task=task,

@@ -21,9 +21,16 @@ from hubel.options import TrainOptions
 from hubel.options.gathering import gather_options
 from hubel.results import Inspection, ModelCard, Plan, Run
 from hubel.results.files import write_bytes, write_json
+from hubel.training.body import head_of
 from hubel.training.hardware import choose_arithmetic
 from hubel.training.logs import CsvLog, TensorBoardLog
-from hubel.training.planning import Facts, choose_steps, choose_strength, draft_settings
+from hubel.training.planning import (
+    Facts,
+    choose_freezing,
+    choose_steps,
+    choose_strength,
+    draft_settings,
+)
 from hubel.training.settings import ChosenBy, Draft
 from hubel.workflows.assembling import Network, build_network, build_trainer, card_of
 from hubel.workflows.budgeting import Recorder, steps_for_budget
@@ -35,7 +42,7 @@ from hubel.workflows.interrupts import graceful
 from hubel.workflows.keeping import options_toml
 from hubel.workflows.resuming import resume
 from hubel.workflows.trainable import require_labels, require_trainable
-from hubel.workflows.transfer import like_run, run_of, take_weights
+from hubel.workflows.transfer import Published, like_run, published_of, run_of, take_weights
 from hubel.workflows.watching import Watcher
 
 
@@ -85,14 +92,24 @@ def _train_new(
         )
         watcher.inspected(dataset.inspection)
         require_trainable(dataset, allow_leaks=options.allow_leaks)
-        draft = draft_settings(options, _facts(options, opened, dataset))
-        preprocessing = _measure(options, dataset, draft)
+        published = published_of(options)
+        draft = draft_settings(options, _facts(options, opened, dataset, published))
+        preprocessing = _measure(options, dataset, draft, published)
         values = {name: choice.value for name, choice in draft.choices.items()}
-        network = build_network(values, trust_code=base is None or options.trust_code)
+        network = build_network(
+            values,
+            trust_code=base is None or options.trust_code,
+            pretrained=options.pretrained,
+            weights=options.weights,
+        )
         notes = list(network.loaded.notes)
+        fresh = network.fresh
         if base is not None:
-            notes.append(take_weights(network.module, base, trust_code=options.trust_code))
-        _choose_measured(options, draft, network, dataset, preprocessing, run, began)
+            note, fresh = take_weights(network.module, base, trust_code=options.trust_code)
+            notes.append(note)
+        trained = base is not None or published is not None
+        head = head_of(network.module, draft["outputs"], fresh) if trained else ()
+        _choose_measured(options, draft, network, dataset, preprocessing, run, began, head)
         settings, plan = draft.freeze()
         trainer = build_trainer(settings, network.module, dataset, preprocessing, run)
     except BaseException:
@@ -122,12 +139,16 @@ def _write_start(run: Run, dataset: Dataset, network: Network, plan: Plan, card:
     write_json(run.plan_file, plan)
 
 
-def _facts(options: TrainOptions, source: Source, dataset: Dataset) -> Facts:
+def _facts(
+    options: TrainOptions, source: Source, dataset: Dataset, published: Published | None
+) -> Facts:
     """Gather what the settings depend on."""
     inspection = dataset.inspection
     median = inspection.short_sides.median
     size, reason = options.size, "set by you"
-    if size is None:
+    if size is None and published is not None:
+        size, reason = published.reading.size, f"{published.origin} was trained at this size"
+    elif size is None:
         size = choose_size(options.model, median)
         reason = f"the pictures' median short side is {median:g}, within what the network takes"
     return Facts(
@@ -138,6 +159,7 @@ def _facts(options: TrainOptions, source: Source, dataset: Dataset) -> Facts:
         size=size,
         size_reason=reason,
         train_pictures=len(dataset.positions(TRAIN)),
+        pretrained=published.origin if published else "",
     )
 
 
@@ -146,7 +168,9 @@ def _channels(options: TrainOptions, inspection: Inspection) -> int:
     return 1 if grey else 3
 
 
-def _measure(options: TrainOptions, dataset: Dataset, draft: Draft) -> Preprocessing:
+def _measure(
+    options: TrainOptions, dataset: Dataset, draft: Draft, published: Published | None
+) -> Preprocessing:
     """Make the preprocessing object of the run and record its channels."""
     preprocessing = Preprocessing.measure(
         options,
@@ -155,6 +179,7 @@ def _measure(options: TrainOptions, dataset: Dataset, draft: Draft) -> Preproces
         size=draft["size"],
         grey=dataset.inspection.grey,
         threads=options.threads,
+        reading=published.reading if published else None,
     )
     draft.choose("channels", preprocessing.channels, "hubel", "colours of the pictures")
     return preprocessing
@@ -168,6 +193,7 @@ def _choose_measured(
     preprocessing: Preprocessing,
     run: Run,
     began: float,
+    head: tuple[str, ...],
 ) -> None:
     """Choose arithmetic by timing, and the number of steps from passes or budget."""
     # The network may add arguments of its own, as LeNet-5 does for numbers.
@@ -188,12 +214,14 @@ def _choose_measured(
         draft.choose(name, getattr(arithmetic, name), by, arithmetic.reason)
     choose_steps(draft, None, "")
     choose_strength(draft, options.augment_strength)
+    choose_freezing(draft, options, head)
     if options.budget is not None:
         steps, reason, training_s = steps_for_budget(
             options.budget, draft, network, dataset, preprocessing, run, began
         )
         choose_steps(draft, steps, reason, training_s)
         choose_strength(draft, options.augment_strength)
+        choose_freezing(draft, options, head)
 
 
 def _remove_if_empty(folder: Path) -> None:

@@ -1,12 +1,14 @@
-"""`--model RUN`: start from the weights of a trained run; what has another shape is new."""
+"""Where a training starts from: published weights, or those of a trained run."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import nn
 
+from hubel.architectures.reading import Reading
+from hubel.architectures.weights import published_weights, reading_of
 from hubel.options import TrainOptions
 from hubel.results import Run
 from hubel.training.trained import load_trained
@@ -24,20 +26,38 @@ def run_of(model: str) -> Run | None:
     return run
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """Published weights that a training starts from, and how their pictures were read."""
+
+    origin: str
+    reading: Reading
+
+
+def published_of(options: TrainOptions) -> Published | None:
+    """Return the published weights that the options ask for; UsageError where there are none."""
+    if not (options.pretrained or options.weights):
+        return None
+    origin = published_weights(options.model, options.weights).origin
+    return Published(origin=origin, reading=reading_of(origin))
+
+
 def like_run(options: TrainOptions, run: Run) -> TrainOptions:
     """Return `options` with the network of a run: its architecture, arguments and input size."""
     card = run.card()
     arguments = options.model_arguments or tuple(
-        f"{name}={value}" for name, value in card.arguments.items()
+        f"{name}={str(value).lower() if isinstance(value, bool) else value}"
+        for name, value in card.arguments.items()
     )
     size = card.input_shape[1] if options.size is None else options.size
     return replace(options, model=card.architecture, model_arguments=arguments, size=size)
 
 
-def take_weights(module: nn.Module, run: Run, *, trust_code: bool) -> str:
+def take_weights(module: nn.Module, run: Run, *, trust_code: bool) -> tuple[str, tuple[str, ...]]:
     """Copy the weights of a run into `module` where name and shape are the same.
 
-    Returns a sentence that says what was taken and what is trained from the beginning.
+    Returns a sentence that says what was taken, and the names of what is trained from the
+    beginning.
     """
     trained = load_trained(run, trust_code=trust_code).module.state_dict()
     own = module.state_dict()
@@ -49,4 +69,5 @@ def take_weights(module: nn.Module, run: Run, *, trust_code: bool) -> str:
     module.load_state_dict(fitting, strict=False)
     fresh = [name for name in own if name not in fitting]
     rest = f"; from the beginning: {', '.join(fresh)}" if fresh else ""
-    return f"Starts from the weights of {run.path}: {len(fitting)} of {len(own)} tensors{rest}."
+    taken = f"{len(fitting)} of {len(own)} tensors"
+    return f"Starts from the weights of {run.path}: {taken}{rest}.", tuple(fresh)
