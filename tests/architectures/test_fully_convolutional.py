@@ -105,6 +105,24 @@ class Distances(nn.Module):
         return -(rows[:, None] - self.codes).square().sum(2)
 
 
+class Reduction(nn.Module):
+    """Branches of the same stride, one of them a pooling that happens to see the whole map."""
+
+    def __init__(self, pool):
+        super().__init__()
+        self.stem, self.conv, self.pool = nn.Conv2d(2, 4, 3, 2), nn.Conv2d(4, 3, 3, 2), pool
+        self.head = nn.Linear(7, 3)
+
+    def forward(self, inputs):
+        maps = self.stem(inputs).relu()
+        return self.head(torch.cat((self.conv(maps), self.pool(maps)), 1).mean((2, 3)))
+
+
+@pytest.mark.parametrize("pool", [nn.MaxPool2d(3, 2), nn.AvgPool2d(3, 2)])
+def test_a_pooling_of_the_body_keeps_its_stride(pool):
+    check(Reduction(pool), 7, 4, larger=(8, 4))
+
+
 POOLS = {
     "mean": lambda x: x.mean((2, 3)),
     "mean keeping dimensions": lambda x: (

@@ -152,7 +152,7 @@ class Rewriter:
             return place
         if _is_map(after):
             return self._rows(node)
-        if node in self._returning and self._is_local(node, before, after):
+        if self._is_local(node, before, after) and self._is_joined(node):
             return self._copy(node, "map")  # a layer of the body that happens to see the whole map
         if node in self._returning:
             self.over_picture.append(self._path(node))
@@ -162,6 +162,17 @@ class Rewriter:
             layer = nn.AvgPool2d(sides, 1) if kind == "mean" else nn.MaxPool2d(sides, 1)
             pooled = self._call(node, layer, pooled)
         return Place(kind="map" if len(after) == 4 else "vector", node=pooled)
+
+    def _is_joined(self, node: fx.Node) -> bool:
+        """Return whether maps follow a node, or what follows is joined with what does not."""
+        after, picture = _all_after(node), _all_after(next(iter(node.graph.nodes)))
+        others = {
+            one
+            for user in after - {node}
+            for one in user.all_input_nodes
+            if one in picture - after and self.reader.is_tensor(one)
+        }
+        return node in self._returning or bool(others)
 
     def _reshape(
         self, node: fx.Node, before: tuple[int, ...], after: tuple[int, ...]
@@ -327,6 +338,16 @@ def to_maps(layer: nn.BatchNorm1d) -> nn.BatchNorm2d:
 def _is_map(shape: tuple[int, ...]) -> bool:
     """Return whether a tensor has more than one pixel."""
     return len(shape) >= 4 and prod(shape[-2:]) > 1
+
+
+def _all_after(node: fx.Node) -> set[fx.Node]:
+    """Return a node and all that reads it, directly or not."""
+    found, waiting = {node}, [node]
+    while waiting:
+        fresh = set(waiting.pop().users) - found
+        found |= fresh
+        waiting += fresh
+    return found
 
 
 def _maps_after(reader: Reader, graph: fx.Graph) -> set[fx.Node]:
