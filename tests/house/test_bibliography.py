@@ -94,5 +94,6 @@ def test_named_sources_are_keys_or_hubel_itself(file):
 
 
 def test_a_source_is_read_out_of_docstrings_and_calls():
-    text = '"""A formula. Source: he2016deep (step), kingma2015adam. More."""\nf(source="none2000, table 1")'
+    text = '"""A formula. Source: he2016deep (step), kingma2015adam. More."""'
+    text += '\nf(source="none2000, table 1")'
     assert sources_named(text) == ["he2016deep", "kingma2015adam", "none2000"]
