@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import statistics
 import subprocess
@@ -12,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_model, save_model
 
 from benchmarks.recording import Section
 from benchmarks.running import hubel
 from hubel.architectures import ARCHITECTURES
+from hubel.nn.auxiliary import WithAuxiliary
 
 GOAL = 0.2
 TOLERANCE = 1e-4
@@ -39,30 +42,45 @@ def measure(models: list[str], repeats: int, kept: Path, more: list[str]) -> Sec
     """Build each network without memory, export it, and train it on digits for a pass."""
     found: dict[str, dict[str, Any]] = json.loads(kept.read_text()) if kept.is_file() else {}
     for name in models:
-        if name not in found:
-            print(name, flush=True)
-            found[name] = {
-                "build_s": build_seconds(name, repeats),
-                "export": export(name),
-                **train(name, more),
-            }
-            unfinished = kept.with_suffix(".part")
-            unfinished.write_text(json.dumps(found, indent=1))
-            unfinished.replace(kept)
+        one = found.setdefault(name, {})
+        for part, measured in (
+            ("build_s", lambda name=name: {"build_s": build_seconds(name, repeats)}),
+            ("works", lambda name=name: {"works": works(name)}),
+            ("export", lambda name=name: {"export": export(name)}),
+            ("accuracy", lambda name=name: train(name, more)),
+        ):
+            if part not in one:
+                print(name, part, flush=True)
+                one.update(measured())
+                unfinished = kept.with_suffix(".part")
+                unfinished.write_text(json.dumps(found, indent=1))
+                unfinished.replace(kept)
     rows = [row(name, found[name]) for name in models]
     slow = [name for name in models if found[name]["build_s"] > GOAL]
     failed = [
-        name for name in models if found[name]["export"] != "equal" or not found[name]["accuracy"]
+        name
+        for name, one in found.items()
+        if one["works"] != "yes" or one["export"] != "equal" or not one["accuracy"]
     ]
     return Section(
         title="Networks",
-        what="Building on the meta device at the design size (median of "
-        f"{repeats}); `torch.export` in evaluation at the least size, its outputs compared; "
+        what=f"Building on the meta device at the design size (median of {repeats}). At the least "
+        "size, with real weights: a training step on 2 pictures, batches of 1, 2 and 7, deepcopy, "
+        "saving and loading, and `torch.export` in evaluation, its outputs compared. "
         f"`{' '.join(['hubel train digits --model NAME --epochs 1', *more])}`.",
-        header=("network", "parameters", "build s", "export", "test accuracy", "whole command s"),
+        header=(
+            "network",
+            "parameters",
+            "build s",
+            "step, batches, copy, file",
+            "export",
+            "test accuracy",
+            "whole command s",
+        ),
         rows=rows,
         verdict=f"{len(models)} networks; built in more than {GOAL} s: "
-        f"{', '.join(slow) or 'none'}; not exported or not trained: {', '.join(failed) or 'none'}.",
+        f"{', '.join(slow) or 'none'}; not working, exported or trained: "
+        f"{', '.join(failed) or 'none'}.",
     )
 
 
@@ -73,6 +91,7 @@ def row(name: str, one: dict[str, Any]) -> tuple[str, ...]:
         name,
         f"{ARCHITECTURES[name].params:,}",
         f"{one['build_s']:.3f}",
+        one["works"],
         one["export"],
         accuracy,
         f"{one['train_s']:.0f}",
@@ -93,6 +112,35 @@ def build_seconds(name: str, repeats: int) -> float:
             )
         seconds.append(time.perf_counter() - started)
     return statistics.median(seconds)
+
+
+def works(name: str) -> str:
+    """Return "yes" where a network takes a step, batches, a copy and a file; else what not."""
+    entry = ARCHITECTURES[name]
+    torch.manual_seed(0)
+    size = entry.least_size
+    net = entry.build(outputs=10, channels=3, size=size)
+    output = net(torch.randn(2, 3, size, size))
+    heads = (output.logits, *output.auxiliary) if isinstance(output, WithAuxiliary) else (output,)
+    sum(head.square().sum() for head in heads).backward()
+    for path, weight in net.named_parameters():
+        if weight.grad is None or not weight.grad.isfinite().all():
+            return f"no finite gradient at {path}"
+    net.eval()
+    with torch.no_grad():
+        for batch in (1, 2, 7):
+            if net(torch.randn(batch, 3, size, size)).shape != (batch, 10):
+                return f"wrong shape for a batch of {batch}"
+        pictures = torch.randn(2, 3, size, size)
+        wanted = net(pictures)
+        if not torch.equal(copy.deepcopy(net)(pictures), wanted):
+            return "its copy answers otherwise"
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "weights.safetensors"
+            save_model(net, str(file))
+            fresh = entry.build(outputs=10, channels=3, size=size).eval()
+            load_model(fresh, str(file))
+        return "yes" if torch.equal(fresh(pictures), wanted) else "its file answers otherwise"
 
 
 def export(name: str) -> str:
