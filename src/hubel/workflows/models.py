@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hubel.architectures import ARCHITECTURES, Architecture
-from hubel.errors import look_up
+from hubel.errors import UsageError, look_up
 from hubel.results import Check, NetworkEntry, NetworkPage, PaperTable
 from hubel.workflows.check import check
 from hubel.workflows.check_page import write_drawing
@@ -29,6 +29,10 @@ def network_page(name: str) -> NetworkPage:
 
     Errors: UsageError for a name that hubel does not have, with close matches.
     """
+    if name not in ARCHITECTURES and (":" in name or Path(name).exists()):
+        raise UsageError(
+            f"models shows hubel's own networks, which {name} is not: hubel check {name} reads it."
+        )
     architecture = look_up(ARCHITECTURES, name, "network")
     page = sys.modules[architecture.builder.__module__]
     tables = tuple(_tables(vars(page), architecture))
