@@ -35,16 +35,16 @@ def on_meta(entry, **settings):
         return entry.build(**settings)
 
 
-def build(name, *, seed=0, channels=3):
-    torch.manual_seed(seed)
+def build(name):
+    torch.manual_seed(0)
     entry = ARCHITECTURES[name]
-    return entry.build(outputs=3, channels=channels, size=entry.least_size)
+    return entry.build(outputs=3, channels=3, size=entry.least_size)
 
 
-def pictures(name, number, channels=3):
+def pictures(name, number):
     size = ARCHITECTURES[name].least_size
     generator = torch.Generator().manual_seed(number)
-    return torch.randn(number, channels, size, size, generator=generator)
+    return torch.randn(number, 3, size, size, generator=generator)
 
 
 @pytest.fixture(scope="module", params=SMALLEST)
@@ -92,11 +92,10 @@ def test_shapes_at_the_least_size(name):
     size = entry.least_size
     net = on_meta(entry, outputs=3, channels=1, size=size).eval()
     with torch.no_grad():
-        for number in (1, 2, 7):
-            assert net(torch.zeros(number, 1, size, size, device="meta")).shape == (number, 3)
+        assert net(torch.zeros(7, 1, size, size, device="meta")).shape == (7, 3)
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", SMALLEST)
 def test_a_size_between_the_least_and_the_design(name):
     entry = ARCHITECTURES[name]
     size = (entry.least_size + entry.design_size) // 2
@@ -117,10 +116,12 @@ def test_below_the_least_size_a_layer_runs_out_of_pixels(name):
         load(name, outputs=3, channels=3, size=least - 1)
 
 
-@pytest.mark.parametrize("name", SMALLEST)
-def test_a_training_step(name):
+def test_weights_come_from_the_global_generator_alone_and_a_step_changes_them(seasoned):
+    name, fresh_once = seasoned
     net = build(name).train()
-    before = {path: value.detach().clone() for path, value in net.named_parameters()}
+    before = dict(fresh_once.named_parameters())
+    for path, value in net.named_parameters():
+        assert torch.equal(value, before[path]), path
     optimizer = torch.optim.SGD([p for p in net.parameters() if p.requires_grad], lr=0.1)
     loss = loss_of(net(pictures(name, 2)))
     assert loss.isfinite()
@@ -146,25 +147,15 @@ def test_pictures_of_a_batch_do_not_touch_each_other(seasoned):
 
 def test_copies_and_saved_weights_give_the_same_outputs(seasoned):
     name, net = seasoned
-    some = pictures(name, 2)
-    other = build(name, seed=1).eval()
+    some, entry = pictures(name, 2), ARCHITECTURES[name]
+    # What a file of weights does not hold would stay without numbers, and fail.
+    other = on_meta(entry, outputs=3, channels=3, size=entry.least_size).eval()
     with torch.no_grad():
         expected = net(some)
         assert torch.equal(copy.deepcopy(net)(some), expected)
-        assert not torch.equal(other(some), expected)
-        other.load_state_dict(safetensors.torch.load(safetensors.torch.save(net.state_dict())))
+        state = safetensors.torch.load(safetensors.torch.save(net.state_dict()))
+        other.load_state_dict(state, assign=True)
         assert torch.equal(other(some), expected)
-
-
-@pytest.mark.parametrize("name", SMALLEST)
-def test_one_channel_and_weights_from_the_global_generator_alone(name):
-    first, second = build(name, seed=5, channels=1), build(name, seed=5, channels=1)
-    for (path, value), other in zip(
-        first.state_dict().items(), second.state_dict().values(), strict=True
-    ):
-        assert torch.equal(value, other), path
-    with torch.no_grad():
-        assert logits(first.train()(pictures(name, 2, channels=1))).shape == (2, 3)
 
 
 def test_it_becomes_fully_convolutional(seasoned):

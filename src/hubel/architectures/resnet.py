@@ -151,6 +151,8 @@ def initialise(network: nn.Module) -> None:
 
     The linear layer, which no ReLU follows, has variance 1 / (its inputs) and no bias at first.
     """
+    if next(network.parameters()).is_meta:
+        return  # no numbers to draw: to try would take most of the time of building
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
