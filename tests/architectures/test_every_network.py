@@ -3,8 +3,8 @@
 Parameters, operations, output shapes and refusals are checked for every name, on the meta device:
 nothing is computed there, so the largest networks cost no memory. Arithmetic (a training step,
 copies, saved weights, batches of several sizes, weights from the seed, torch.export) is done with
-the smallest network of each builder, at the least size and for 3 outputs: its deeper relatives are
-made of the same layers. `python -m benchmarks networks` exports and trains all the names.
+the smallest network of each builder, at the least size and for 3 outputs: its relatives are made
+of the same layers. `python -m benchmarks networks` exports and trains all the names.
 """
 
 import copy
@@ -28,6 +28,10 @@ SMALLEST = sorted(
     ).name
     for builder in BUILDERS
 )
+COMPUTED = [name for name in SMALLEST if name != "inception_resnet_v2"]
+"""For arithmetic; v2 is another table of the very assembly that makes inception_resnet_v1."""
+EXPORTED = [name for name in COMPUTED if name not in {"inception_v3", "inception_v4"}]
+"""For export, the slowest; these two are chains of the modules that bn_inception is made of."""
 
 
 def on_meta(entry, **settings):
@@ -47,7 +51,7 @@ def pictures(name, number):
     return torch.randn(number, 3, size, size, generator=generator)
 
 
-@pytest.fixture(scope="module", params=SMALLEST)
+@pytest.fixture(scope="module", params=COMPUTED)
 def seasoned(request):
     """Name and network, whose normalisations have seen pictures, in evaluation: leave it so.
 
@@ -140,28 +144,27 @@ def test_pictures_of_a_batch_do_not_touch_each_other(seasoned):
     with torch.no_grad():
         together = net(many)
         assert together.shape == (7, 3)
-        for number in (1, 2):
-            apart = torch.cat([net(part) for part in many.split(number)])
-            torch.testing.assert_close(apart, together, rtol=1e-3, atol=1e-4)
+        apart = torch.cat([net(part) for part in many.split(2)])  # 2, 2, 2 and 1
+        torch.testing.assert_close(apart, together, rtol=1e-3, atol=1e-4)
 
 
 def test_copies_and_saved_weights_give_the_same_outputs(seasoned):
     name, net = seasoned
-    some, entry = pictures(name, 2), ARCHITECTURES[name]
-    # What a file of weights does not hold would stay without numbers, and fail.
-    other = on_meta(entry, outputs=3, channels=3, size=entry.least_size).eval()
+    some, other = pictures(name, 2), copy.deepcopy(net)
     with torch.no_grad():
         expected = net(some)
-        assert torch.equal(copy.deepcopy(net)(some), expected)
-        state = safetensors.torch.load(safetensors.torch.save(net.state_dict()))
-        other.load_state_dict(state, assign=True)
+        assert torch.equal(other(some), expected)
+        for tensor in other.state_dict().values():
+            tensor.zero_()
+        assert not torch.equal(other(some), expected)
+        other.load_state_dict(safetensors.torch.load(safetensors.torch.save(net.state_dict())))
         assert torch.equal(other(some), expected)
 
 
 def test_it_becomes_fully_convolutional(seasoned):
     name, net = seasoned
     size = ARCHITECTURES[name].least_size
-    some, larger = pictures(name, 2), torch.randn(1, 3, size + 64, size + 96)
+    some, larger = pictures(name, 2), torch.randn(1, 3, size + 32, size + 64)
     sliding = fully_convolutional(net, size=size, copy=False)
     with torch.no_grad():
         torch.testing.assert_close(sliding(some)[:, :, 0, 0], net(some), rtol=1e-4, atol=1e-5)
@@ -170,6 +173,7 @@ def test_it_becomes_fully_convolutional(seasoned):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("seasoned", EXPORTED, indirect=True)
 def test_export(seasoned):
     name, net = seasoned
     some = pictures(name, 2)
