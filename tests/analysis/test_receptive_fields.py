@@ -7,6 +7,7 @@ import torchvision
 from torch import nn
 
 from hubel.analysis import receptive_field, receptive_fields
+from hubel.architectures import ARCHITECTURES
 from hubel.errors import UsageError
 from hubel.tracing import trace
 
@@ -70,6 +71,32 @@ def test_timms_inceptions_have_their_published_fields(name, layer, size):
     timm = pytest.importorskip("timm")
     field = fields_of(built(timm.create_model, name), (3, 299, 299))[layer]
     assert field.size == (size, size)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "layer", "size"),
+    [
+        ("alexnet", {}, "features.pool5", 195),
+        ("vgg16", {}, "features.30", 212),
+        ("resnet50", {"stride_on": "1x1"}, "stages", 483),
+        ("resnet101", {"stride_on": "1x1"}, "stages", 1027),
+        ("resnet152", {"stride_on": "1x1"}, "stages", 1507),
+        ("resnet50", {}, "stages", 427),
+        ("resnet101", {}, "stages", 971),
+        ("resnet152", {}, "stages", 1451),
+        ("inception_v3", {}, "upper", 1311),
+        ("inception_v4", {}, "inception_c_3", 2071),
+        ("inception_resnet_v2", {}, "top", 3039),
+        ("mobilenet_v1", {}, "features", 315),
+    ],
+)
+def test_own_networks_have_their_published_fields(name, arguments, layer, size):
+    network = ARCHITECTURES[name]
+    side, channels = network.design_size, network.design_channels
+    module = built(network.build, outputs=1000, channels=channels, size=side, **arguments)
+    field = fields_of(module, (channels, side, side))[layer]
+    assert field.size == (size, size)
+    assert field.stride == (32, 32)
 
 
 def test_mobilenet_v1_has_its_published_field():

@@ -3,8 +3,8 @@
 Parameters, operations, output shapes and refusals are checked for every name, on the meta device:
 nothing is computed there, so the largest networks cost no memory. Arithmetic (a training step,
 copies, saved weights, batches of several sizes, weights from the seed, torch.export) is done with
-the smallest network of each builder, at the least size and for 3 outputs: its deeper relatives are
-made of the same layers. `python -m benchmarks networks` exports and trains all the names.
+the smallest network of each builder, at the least size and for 3 outputs: its relatives are made
+of the same layers. `python -m benchmarks networks` exports and trains all the names.
 """
 
 import copy
@@ -28,6 +28,10 @@ SMALLEST = sorted(
     ).name
     for builder in BUILDERS
 )
+COMPUTED = [name for name in SMALLEST if name != "inception_resnet_v2"]
+"""For arithmetic; v2 is another table of the very assembly that makes inception_resnet_v1."""
+EXPORTED = [name for name in COMPUTED if name not in {"inception_v3", "inception_v4"}]
+"""For export, the slowest; these two are chains of the modules that bn_inception is made of."""
 
 
 def on_meta(entry, **settings):
@@ -35,19 +39,19 @@ def on_meta(entry, **settings):
         return entry.build(**settings)
 
 
-def build(name, *, seed=0, channels=3):
-    torch.manual_seed(seed)
+def build(name):
+    torch.manual_seed(0)
     entry = ARCHITECTURES[name]
-    return entry.build(outputs=3, channels=channels, size=entry.least_size)
+    return entry.build(outputs=3, channels=3, size=entry.least_size)
 
 
-def pictures(name, number, channels=3):
+def pictures(name, number):
     size = ARCHITECTURES[name].least_size
     generator = torch.Generator().manual_seed(number)
-    return torch.randn(number, channels, size, size, generator=generator)
+    return torch.randn(number, 3, size, size, generator=generator)
 
 
-@pytest.fixture(scope="module", params=SMALLEST)
+@pytest.fixture(scope="module", params=COMPUTED)
 def seasoned(request):
     """Name and network, whose normalisations have seen pictures, in evaluation: leave it so.
 
@@ -92,11 +96,10 @@ def test_shapes_at_the_least_size(name):
     size = entry.least_size
     net = on_meta(entry, outputs=3, channels=1, size=size).eval()
     with torch.no_grad():
-        for number in (1, 2, 7):
-            assert net(torch.zeros(number, 1, size, size, device="meta")).shape == (number, 3)
+        assert net(torch.zeros(7, 1, size, size, device="meta")).shape == (7, 3)
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", SMALLEST)
 def test_a_size_between_the_least_and_the_design(name):
     entry = ARCHITECTURES[name]
     size = (entry.least_size + entry.design_size) // 2
@@ -117,10 +120,12 @@ def test_below_the_least_size_a_layer_runs_out_of_pixels(name):
         load(name, outputs=3, channels=3, size=least - 1)
 
 
-@pytest.mark.parametrize("name", SMALLEST)
-def test_a_training_step(name):
+def test_weights_come_from_the_global_generator_alone_and_a_step_changes_them(seasoned):
+    name, fresh_once = seasoned
     net = build(name).train()
-    before = {path: value.detach().clone() for path, value in net.named_parameters()}
+    before = dict(fresh_once.named_parameters())
+    for path, value in net.named_parameters():
+        assert torch.equal(value, before[path]), path
     optimizer = torch.optim.SGD([p for p in net.parameters() if p.requires_grad], lr=0.1)
     loss = loss_of(net(pictures(name, 2)))
     assert loss.isfinite()
@@ -139,38 +144,27 @@ def test_pictures_of_a_batch_do_not_touch_each_other(seasoned):
     with torch.no_grad():
         together = net(many)
         assert together.shape == (7, 3)
-        for number in (1, 2):
-            apart = torch.cat([net(part) for part in many.split(number)])
-            torch.testing.assert_close(apart, together, rtol=1e-3, atol=1e-4)
+        apart = torch.cat([net(part) for part in many.split(2)])  # 2, 2, 2 and 1
+        torch.testing.assert_close(apart, together, rtol=1e-3, atol=1e-4)
 
 
 def test_copies_and_saved_weights_give_the_same_outputs(seasoned):
     name, net = seasoned
-    some = pictures(name, 2)
-    other = build(name, seed=1).eval()
+    some, other = pictures(name, 2), copy.deepcopy(net)
     with torch.no_grad():
         expected = net(some)
-        assert torch.equal(copy.deepcopy(net)(some), expected)
+        assert torch.equal(other(some), expected)
+        for tensor in other.state_dict().values():
+            tensor.zero_()
         assert not torch.equal(other(some), expected)
         other.load_state_dict(safetensors.torch.load(safetensors.torch.save(net.state_dict())))
         assert torch.equal(other(some), expected)
 
 
-@pytest.mark.parametrize("name", SMALLEST)
-def test_one_channel_and_weights_from_the_global_generator_alone(name):
-    first, second = build(name, seed=5, channels=1), build(name, seed=5, channels=1)
-    for (path, value), other in zip(
-        first.state_dict().items(), second.state_dict().values(), strict=True
-    ):
-        assert torch.equal(value, other), path
-    with torch.no_grad():
-        assert logits(first.train()(pictures(name, 2, channels=1))).shape == (2, 3)
-
-
 def test_it_becomes_fully_convolutional(seasoned):
     name, net = seasoned
     size = ARCHITECTURES[name].least_size
-    some, larger = pictures(name, 2), torch.randn(1, 3, size + 64, size + 96)
+    some, larger = pictures(name, 2), torch.randn(1, 3, size + 32, size + 64)
     sliding = fully_convolutional(net, size=size, copy=False)
     with torch.no_grad():
         torch.testing.assert_close(sliding(some)[:, :, 0, 0], net(some), rtol=1e-4, atol=1e-5)
@@ -179,6 +173,7 @@ def test_it_becomes_fully_convolutional(seasoned):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("seasoned", EXPORTED, indirect=True)
 def test_export(seasoned):
     name, net = seasoned
     some = pictures(name, 2)

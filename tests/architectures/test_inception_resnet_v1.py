@@ -9,8 +9,8 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from hubel.architectures import ARCHITECTURES, inception_resnet_v1
-from hubel.architectures.inception_blocks import Conv, ScaledResidual, Split
 from hubel.errors import UsageError
+from hubel.nn.inception import Conv, ScaledResidual, Split
 from inception_oracles import macs, maps, on_meta, parameters, trains_and_evaluates
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from hubel.architectures import ARCHITECTURES, choose_size, load, parse_arguments
+from hubel.architectures import ARCHITECTURES, choose_size, load
 from hubel.errors import MissingExtraError, UsageError
 
 
@@ -275,18 +275,3 @@ def test_a_file_that_fails(file, code):
     file.write_text(code)
     with pytest.raises(UsageError, match=r"net\.py failed with (ModuleNotFound|Syntax)Error: "):
         get(f"{file}:make", trust_code=True)
-
-
-def test_arguments_in_words():
-    words = ["width=24", "output=linear", "rate=0.5", "bias=true", "gate=false", "note=a=b"]
-    assert parse_arguments(words) == {
-        "width": 24, "output": "linear", "rate": 0.5, "bias": True, "gate": False, "note": "a=b",
-    }  # fmt: skip
-    assert type(parse_arguments(["width=24"])["width"]) is int
-    assert get("hubelnet", arguments=parse_arguments(["width=4"])).module.head.in_features == 32
-
-
-@pytest.mark.parametrize("word", ["width", "=4", "width="])
-def test_words_that_are_no_arguments(word):
-    with pytest.raises(UsageError, match=f"is written NAME=VALUE, not '{word}'"):
-        parse_arguments([word])

@@ -179,3 +179,11 @@ def test_initial_weights_are_hes():
 def test_refusals(name, changes, words):
     with pytest.raises(UsageError, match=re.escape(words)):
         network(name, **changes)
+
+
+@pytest.mark.parametrize("depth", resnet.SECTION_4_2)
+def test_the_networks_of_section_4_2_have_n_blocks_a_stage(depth):
+    """6n + 2 layers: the first, 2n in each of three stages, and the last."""
+    number = (depth - 2) // 6
+    assert resnet.SECTION_4_2[depth] == (number, number, number)
+    assert depth == 1 + 2 * sum(resnet.SECTION_4_2[depth]) + 1

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hubel.architectures.reading import Reading
+from hubel.architectures.weights.reading import Reading
 from hubel.data.array_source import ArraySource
 from hubel.data.geometry import fit_matrix
 from hubel.data.preprocessing import Preprocessing

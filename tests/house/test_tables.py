@@ -17,11 +17,7 @@ from hubel.training.optimizers import OPTIMIZERS
 from hubel.training.schedules import SHAPES
 
 SOURCE = Path(__file__).parents[2] / "src" / "hubel"
-MACHINERY = {
-    "__init__", "architecture", "files", "fully_convolutional", "inception_blocks", "libraries",
-    "loading", "operations", "packages", "pixels", "reading", "table", "transplant", "weights",
-    "windows",
-}  # fmt: skip
+MACHINERY = {"__init__", "architecture", "arguments", "files", "libraries", "loading", "table"}
 """Files of architectures/ that are no paper's page."""
 
 

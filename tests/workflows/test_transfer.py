@@ -16,9 +16,10 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import hubel
-from hubel.architectures import ARCHITECTURES, weights
+from hubel.architectures import ARCHITECTURES
 from hubel.architectures.architecture import Architecture, PublishedWeights
-from hubel.architectures.reading import Reading
+from hubel.architectures.weights import published
+from hubel.architectures.weights.reading import Reading
 from hubel.cli.tables import settings_table
 from hubel.errors import UsageError
 from hubel.results import Run
@@ -49,7 +50,7 @@ def published_state(_name: str = "") -> dict[str, torch.Tensor]:
     }
 
 
-KIND = weights.Kind(
+KIND = published.Kind(
     state=published_state,
     reading=lambda _name: Reading(size=20, share=0.875, mean=MEANS, std=(0.5,) * 3),
 )
@@ -64,7 +65,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
         weights=(PublishedWeights(origin="package:tiny", arguments={"width": 5}),),
     )  # fmt: skip
     monkeypatch.setitem(ARCHITECTURES, "tiny", entry)
-    monkeypatch.setattr(weights, "KINDS", {"package": KIND})
+    monkeypatch.setattr(published, "KINDS", {"package": KIND})
 
 
 @pytest.fixture(scope="module")
@@ -154,10 +155,10 @@ def test_the_body_rests_for_a_pass_and_a_kill_changes_nothing(folder: Path, tmp_
         same = torch.equal(state["model.3.weight"], published_state()["3.weight"])
         assert same == (stop <= per_pass)
         # What is fetched once stands in the run: a resume needs no network.
-        weights.KINDS.clear()
+        published.KINDS.clear()
         run = hubel.train(resume=out)
         assert run.weights_file.read_bytes() == whole.weights_file.read_bytes()
-        weights.KINDS["package"] = KIND
+        published.KINDS["package"] = KIND
 
 
 def test_a_single_pass_freezes_nothing(folder: Path, tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """The networks of the literature, one paper a file, and the way from a name to a network."""
 
 from hubel.architectures.architecture import Architecture, PublishedErrors, PublishedWeights
-from hubel.architectures.fully_convolutional import FullyConvolutional, fully_convolutional
-from hubel.architectures.loading import Loaded, choose_size, load, parse_arguments
+from hubel.architectures.arguments import parse_arguments
+from hubel.architectures.loading import Loaded, choose_size, load
+from hubel.architectures.sliding.fully_convolutional import FullyConvolutional, fully_convolutional
 from hubel.architectures.table import ARCHITECTURES
 
 __all__ = [

@@ -35,7 +35,7 @@ from typing import Final, Literal, NamedTuple
 from torch import nn
 
 from hubel.architectures.architecture import Architecture, PublishedErrors
-from hubel.architectures.inception_blocks import (
+from hubel.nn.inception import (
     EPSILON,
     Branch,
     Conv,

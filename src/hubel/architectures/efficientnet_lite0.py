@@ -66,8 +66,9 @@ EPS: Final = {"tensorflow": 1e-3, "torch": 1e-5}
 class SamePadding(nn.Module):
     """Pad so that a strided window gives ceil(side / stride): TensorFlow's "same".
 
-    p = max((ceil(h / s) - 1) s + k - h, 0) zeros on both sides together, the odd one below and to
-    the right; (n, c, h, w) becomes (n, c, h + p, w + p').
+    p = (ceil(h / s) - 1) s + k - h = k - 1 - (h - 1) mod s zeros on both sides together, the
+    odd one below and to the right; (n, c, h, w) becomes (n, c, h + p, w + p'). Kernels are k >= s.
+    Without a loop or a comparison over the sides, so that torch.fx can follow it.
     """
 
     def __init__(self, kernel: int, stride: int) -> None:
@@ -77,12 +78,12 @@ class SamePadding(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the padded maps."""
-        down, right = (self._zeros(side) for side in inputs.shape[-2:])
+        down, right = self._zeros(inputs.shape[-2]), self._zeros(inputs.shape[-1])
         return F.pad(inputs, (right // 2, right - right // 2, down // 2, down - down // 2))
 
     def _zeros(self, side: int) -> int:
         """Return how many zeros an axis needs."""
-        return max((-(-side // self.stride) - 1) * self.stride + self.kernel - side, 0)
+        return self.kernel - 1 - (side - 1) % self.stride
 
 
 def conv_bn(

@@ -49,7 +49,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hubel.architectures.architecture import Architecture, PublishedErrors, PublishedWeights
-from hubel.architectures.inception_blocks import (
+from hubel.errors import UsageError
+from hubel.nn.auxiliary import WithAuxiliary
+from hubel.nn.inception import (
     Conv,
     Kernel,
     Pool,
@@ -60,8 +62,6 @@ from hubel.architectures.inception_blocks import (
     head,
     normalised,
 )
-from hubel.errors import UsageError
-from hubel.nn.auxiliary import WithAuxiliary
 
 AUXILIARY_WEIGHT: Final = 0.3
 AUXILIARY_DROPOUT: Final = 0.7

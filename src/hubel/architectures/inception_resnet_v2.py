@@ -37,7 +37,9 @@ from typing import Final, Literal
 from torch import nn
 
 from hubel.architectures.architecture import Architecture, PublishedErrors, PublishedWeights
-from hubel.architectures.inception_blocks import (
+from hubel.architectures.inception_v4 import FIGURE_3
+from hubel.errors import UsageError
+from hubel.nn.inception import (
     Conv,
     Pool,
     Residuals,
@@ -46,8 +48,6 @@ from hubel.architectures.inception_blocks import (
     check_size,
     inception_resnet,
 )
-from hubel.architectures.inception_v4 import FIGURE_3
-from hubel.errors import UsageError
 
 LEAST_SIZE: Final = 75
 DROPOUT: Final = 0.2

@@ -47,7 +47,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hubel.architectures.architecture import Architecture, PublishedErrors, PublishedWeights
-from hubel.architectures.inception_blocks import (
+from hubel.nn.auxiliary import WithAuxiliary
+from hubel.nn.inception import (
     Branch,
     Conv,
     Pool,
@@ -59,7 +60,6 @@ from hubel.architectures.inception_blocks import (
     initialise_by_variance,
     normalised,
 )
-from hubel.nn.auxiliary import WithAuxiliary
 
 LEAST_SIZE: Final = 75
 DROPOUT: Final = 0.5

@@ -28,7 +28,7 @@ from typing import Final
 from torch import nn
 
 from hubel.architectures.architecture import Architecture, PublishedErrors, PublishedWeights
-from hubel.architectures.inception_blocks import (
+from hubel.nn.inception import (
     Conv,
     Pool,
     Split,

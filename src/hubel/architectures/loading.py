@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -10,13 +11,14 @@ import torch
 from torch import nn
 
 from hubel.architectures.architecture import Architecture, PublishedWeights
+from hubel.architectures.arguments import check_arguments
 from hubel.architectures.files import FileFactory, is_file_name, open_factory
 from hubel.architectures.libraries import build_timm, build_torchvision
-from hubel.architectures.pixels import find_last_layer
 from hubel.architectures.table import ARCHITECTURES
-from hubel.architectures.transplant import transplant
-from hubel.architectures.weights import fetch, published_weights
-from hubel.errors import UsageError, close_matches, look_up
+from hubel.architectures.weights.published import fetch, published_weights
+from hubel.architectures.weights.transplant import transplant
+from hubel.errors import UsageError, look_up
+from hubel.nn.pixels import find_last_layer
 from hubel.results import Task
 
 LIBRARIES: Final = {"torchvision": build_torchvision, "timm": build_timm}
@@ -57,36 +59,6 @@ def choose_size(name: str, median_short_side: float) -> int:
         architecture = look_up(ARCHITECTURES, name, "network")
         least, design = architecture.least_size, architecture.design_size
     return max(least, min(design, round(median_short_side)))
-
-
-def parse_arguments(words: Iterable[str]) -> dict[str, Any]:
-    """Return a network's arguments from words of the form NAME=VALUE.
-
-    A value is a whole number, a number, true, false, or else text.
-    Errors: UsageError for a word without a name or a value.
-
-    >>> parse_arguments(["width=24", "output=linear"])
-    {'width': 24, 'output': 'linear'}
-    """
-    arguments: dict[str, Any] = {}
-    for word in words:
-        name, sign, text = word.partition("=")
-        if not (name and sign and text):
-            raise UsageError(f"An argument of the network is written NAME=VALUE, not {word!r}.")
-        arguments[name] = _value(text)
-    return arguments
-
-
-def _value(text: str) -> Any:
-    """Return a number or a truth value where `text` is one, else the text."""
-    if text in {"true", "false"}:
-        return text == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
 
 
 def is_library_name(name: str) -> bool:
@@ -139,8 +111,10 @@ def load(
     architecture = look_up(ARCHITECTURES, name, "network")
     if task != "classification":
         given = {**architecture.other_tasks, **given}
-    _check_arguments(architecture, given)
+    check_arguments(architecture, given)
     _check_size(architecture, outputs, channels, size, given)
+    if given:
+        _check_built(architecture, outputs, channels, size, given)
     return Loaded(
         module=architecture.build(outputs=outputs, channels=channels, size=size, **given),
         name=name, arguments=given, code_digest="", code_text="", architecture=architecture,
@@ -185,17 +159,6 @@ def _from_file(
     )  # fmt: skip
 
 
-def _check_arguments(architecture: Architecture, given: Mapping[str, Any]) -> None:
-    """Refuse arguments that the builder does not know."""
-    known = architecture.arguments()
-    for argument in given:
-        if argument not in known:
-            raise UsageError(
-                f"{architecture.name} has no argument {argument!r}: "
-                f"{close_matches(argument, known)}"
-            )
-
-
 def _check_size(
     architecture: Architecture, outputs: int, channels: int, size: int, given: Mapping[str, Any]
 ) -> None:
@@ -216,6 +179,34 @@ def _check_size(
         f"{architecture.name} needs pictures of at least {least} pixels a side, not {size}"
         f"{reason}; set --size {least} or more."
     )
+
+
+def _check_built(
+    architecture: Architecture, outputs: int, channels: int, size: int, given: Mapping[str, Any]
+) -> None:
+    """Refuse arguments with which the network cannot be built, or held in memory."""
+    name = f"{architecture.name} with {', '.join(f'{key}={one}' for key, one in given.items())}"
+    try:
+        with torch.device("meta"):
+            network = architecture.build(outputs=outputs, channels=channels, size=size, **given)
+    except (ArithmeticError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"{name} cannot be built: {first_line(error)}; set smaller arguments."
+        ) from error
+    needed, memory = sum(one.nbytes for one in network.parameters()), memory_of_the_machine()
+    if memory and needed > memory:
+        raise UsageError(
+            f"{name} has weights of {needed / 1e9:,.0f} GB, and this machine has a memory of "
+            f"{memory / 1e9:,.0f} GB; set smaller arguments."
+        )
+
+
+def memory_of_the_machine() -> int:
+    """Return the bytes of main memory; 0 where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return 0
 
 
 def _try_out(module: nn.Module, name: str, outputs: int, channels: int, size: int) -> None:

@@ -49,6 +49,24 @@ TABLE_1: Final = {
     101: Row(True,        3,       4,       23,      3),
     152: Row(True,        3,       8,       36,      3),
 }  # fmt: skip
+
+
+class CifarRow(NamedTuple):
+    """How many blocks of two 3x3 convolutions each of the three stages has: n of section 4.2."""
+
+    stage1: int
+    stage2: int
+    stage3: int
+
+
+SECTION_4_2: Final = {
+    # 6n + 2 layers: at 32x32  16x16  8x8
+    20:  CifarRow(       3,     3,     3),
+    32:  CifarRow(       5,     5,     5),
+    44:  CifarRow(       7,     7,     7),
+    56:  CifarRow(       9,     9,     9),
+    110: CifarRow(      18,    18,    18),
+}  # fmt: skip
 WIDTHS: Final = (64, 128, 256, 512)
 CIFAR_WIDTHS: Final = (16, 32, 64)
 EXPANSION: Final = 4
@@ -151,6 +169,8 @@ def initialise(network: nn.Module) -> None:
 
     The linear layer, which no ReLU follows, has variance 1 / (its inputs) and no bias at first.
     """
+    if next(network.parameters()).is_meta:
+        return  # no numbers to draw: to try would take most of the time of building
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
@@ -233,8 +253,7 @@ def build_cifar(
         nn.BatchNorm2d(CIFAR_WIDTHS[0]),
         nn.ReLU(inplace=True),
     )
-    numbers = [(depth - 2) // 6] * len(CIFAR_WIDTHS)
-    stages = make_stages(CIFAR_WIDTHS[0], CIFAR_WIDTHS, numbers, shortcut, None)
+    stages = make_stages(CIFAR_WIDTHS[0], CIFAR_WIDTHS, SECTION_4_2[depth], shortcut, None)
     return ResNet(stem, stages, CIFAR_WIDTHS[-1], outputs)
 
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hubel.architectures.reading import Reading
+from hubel.architectures.weights.reading import Reading
 from hubel.data.classical import Filter, parse_filters
 from hubel.data.colour import ColourSpace, to_channels, to_space
 from hubel.data.decoding import decode, picture_name

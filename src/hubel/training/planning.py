@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from hubel.architectures.loading import parse_arguments
+from hubel.architectures.arguments import parse_arguments
 from hubel.errors import UsageError
 from hubel.options import TrainOptions
 from hubel.results import Plan, Task

@@ -11,7 +11,7 @@ from typing import Any, Final
 import torch
 
 from hubel.architectures import choose_size
-from hubel.architectures.loading import parse_arguments
+from hubel.architectures.arguments import parse_arguments
 from hubel.data.augmentation import Augmentation
 from hubel.data.classical import parse_filters
 from hubel.data.source import Source

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -76,15 +77,18 @@ def _tables(names: Mapping[str, Any], architecture: Architecture) -> Iterator[Pa
     """Yield the literal tables of a page: constants whose rows are named tuples.
 
     Where a table has a part a network (a mapping from depth, say), only the part that the name's
-    own arguments choose is shown.
+    own arguments choose is shown, and nothing of tables made of other networks' parts.
     """
-    chosen = set(map(str, architecture.variant.values()))
+    chosen = _parts_of(architecture)
+    others = set[str]().union(*map(_parts_of, names["NETWORKS"])) - chosen
     for name, value in names.items():
         if not name.isupper() or name in OURS:
             continue
-        title = name.replace("_", " ").capitalize()
+        title = re.sub(r"(?<=\d)_(?=\d)", ".", name).replace("_", " ").capitalize()
         if isinstance(value, Mapping):
-            parts = {key: part for key, part in value.items() if str(key) in chosen} or value
+            parts = {key: part for key, part in value.items() if str(key) in chosen}
+            if not parts and others.isdisjoint(map(str, value)):
+                parts = value
             single = {key: part for key, part in parts.items() if _is_row(part)}
             if single:
                 yield _table(title, single)
@@ -93,6 +97,11 @@ def _tables(names: Mapping[str, Any], architecture: Architecture) -> Iterator[Pa
                     yield _table(f"{title}: {key}", dict(enumerate(part, start=1)))
         elif _is_table(value):
             yield _table(title, dict(enumerate(value, start=1)))
+
+
+def _parts_of(architecture: Architecture) -> set[str]:
+    """Return what a network's name chooses: keys of its page's tables."""
+    return set(map(str, architecture.variant.values()))
 
 
 def _listing(source: str) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from torch import nn
 
-from hubel.architectures.reading import Reading
-from hubel.architectures.weights import published_weights, reading_of
+from hubel.architectures.weights.published import published_weights, reading_of
+from hubel.architectures.weights.reading import Reading
 from hubel.options import TrainOptions
 from hubel.results import Run
 from hubel.training.trained import load_trained

@@ -8,7 +8,7 @@ import torchvision
 
 from hubel.analysis.lint import Subject, lint
 from hubel.analysis.receptive_fields import receptive_fields
-from hubel.architectures import load
+from hubel.architectures import ARCHITECTURES, load
 from hubel.tracing import trace
 
 PUBLISHED = (
@@ -39,6 +39,9 @@ PUBLISHED = (
 KNOWN = {
     "alexnet": {"check/initialisation"},  # PyTorch's default draw: variance 1 / (3 fan-in)
     "lenet5": {"check/initialisation"},  # the paper's draw: ±2.4 / fan-in
+    "nin": {"check/initialisation"},  # the released draw: the deviations of its table
+    "squeezenet1_1": {"check/initialisation"},  # the released draw: variance 1 / fan-in
+    "vgg11": {"check/initialisation"},  # glorot2010understanding, which section 3.1 names
     "maxvit_t": {"check/missing-activation"},  # two convolutions of its stem follow one another
 }
 """Warnings on healthy networks, each with its reason; docs/findings.md gives the same list."""
@@ -76,8 +79,28 @@ def test_maxvit_has_the_one_listed_warning():
     assert grave(module, (3, 224, 224)) == KNOWN["maxvit_t"]
 
 
-@pytest.mark.parametrize(("name", "shape"), [("hubelnet", (3, 128, 128)), ("lenet5", (1, 32, 32))])
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_own_network_is_healthy_at_its_design(name):
+    """Without numbers, so that the rules on the weights keep silent."""
+    network = ARCHITECTURES[name]
+    size, channels = network.design_size, network.design_channels
+    with torch.device("meta"):
+        module = network.build(outputs=network.design_outputs, channels=channels, size=size)
+    assert grave(module, (channels, size, size)) == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("hubelnet", (3, 128, 128)),
+        ("lenet5", (1, 32, 32)),
+        ("nin", (3, 224, 224)),
+        ("squeezenet1_1", (3, 224, 224)),
+        ("vgg11", (3, 224, 224)),
+    ],
+)
 def test_own_network_is_healthy(name, shape):
+    """With the weights that it starts from."""
     torch.manual_seed(0)
     loaded = load(name, outputs=10, channels=shape[0], size=shape[1])
     assert grave(loaded.module, shape) == KNOWN.get(name, set())

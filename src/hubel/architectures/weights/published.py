@@ -16,9 +16,9 @@ from torch import Tensor
 
 from hubel.architectures.architecture import PublishedWeights
 from hubel.architectures.libraries import sized
-from hubel.architectures.packages import PACKAGES, package_reading, package_state
-from hubel.architectures.reading import Reading
 from hubel.architectures.table import ARCHITECTURES
+from hubel.architectures.weights.packages import PACKAGES, package_reading, package_state
+from hubel.architectures.weights.reading import Reading
 from hubel.errors import HubelError, MissingExtraError, UsageError, WeightsError, look_up
 
 REPACKED: Final = frozenset({"googlenet", "inception_v3"})

@@ -17,12 +17,13 @@ import torchvision
 from torch import nn
 from torchvision.models import WeightsEnum
 
-from hubel.architectures import load, packages, weights
+from hubel.architectures import load
 from hubel.architectures.architecture import Architecture, PublishedWeights
-from hubel.architectures.packages import PACKAGES, ArrayUnpickler, Package, package_state
-from hubel.architectures.reading import Reading
-from hubel.architectures.transplant import transplant
-from hubel.architectures.weights import fetch, published_weights, reading_of
+from hubel.architectures.weights import packages, published
+from hubel.architectures.weights.packages import PACKAGES, ArrayUnpickler, Package, package_state
+from hubel.architectures.weights.published import fetch, published_weights, reading_of
+from hubel.architectures.weights.reading import Reading
+from hubel.architectures.weights.transplant import transplant
 from hubel.errors import MissingExtraError, UsageError, WeightsError
 
 
@@ -55,12 +56,12 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> str:
             PublishedWeights(origin="package:tiny"),
         ),
     )  # fmt: skip
-    monkeypatch.setitem(weights.ARCHITECTURES, "tiny", entry)
-    kind = weights.Kind(
+    monkeypatch.setitem(published.ARCHITECTURES, "tiny", entry)
+    kind = published.Kind(
         state=lambda _name: published_state(),
         reading=lambda _name: Reading(size=32, mean=(0.5,) * 3, std=(0.5,) * 3),
     )
-    monkeypatch.setattr(weights, "KINDS", {"torchvision": kind, "package": kind})
+    monkeypatch.setattr(published, "KINDS", {"torchvision": kind, "package": kind})
     return "tiny"
 
 
@@ -180,7 +181,7 @@ class TestTorchvision:
             fetch("torchvision:resnet18.IMAGENET1K_V1")
         good = hashlib.sha256(b"whole").hexdigest()[:8]
         (tmp_path / "checkpoints" / f"x-{good}.pth").write_bytes(b"whole")
-        weights._refuse_damaged(f"https://x/x-{good}.pth")
+        published._refuse_damaged(f"https://x/x-{good}.pth")
 
 
 class TestTimm:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from hubel.architectures.transplant import transplant
+from hubel.architectures.weights.transplant import transplant
 from hubel.errors import WeightsError
 
 

@@ -227,6 +227,8 @@ def initialise_by_variance(network: nn.Module) -> None:
     run each, one thread of an AMD EPYC, torch 2.14).
     Source: he2015delving.
     """
+    if next(network.parameters()).is_meta:
+        return  # no numbers to draw: to try would take most of the time of building
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
@@ -239,6 +241,8 @@ def initialise_by_glorot(network: nn.Module) -> None:
 
     Source: glorot2010understanding.
     """
+    if next(network.parameters()).is_meta:
+        return
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             nn.init.xavier_uniform_(layer.weight)

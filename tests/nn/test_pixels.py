@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from hubel.architectures.pixels import find_last_layer
+from hubel.nn.pixels import find_last_layer
 
 
 class Functional(nn.Module):

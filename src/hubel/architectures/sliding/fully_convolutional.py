@@ -31,8 +31,8 @@ from typing import Any, Final, final
 import torch
 from torch import Tensor, fx, nn
 
-from hubel.architectures.operations import Reader
-from hubel.architectures.windows import Rewriter, refusal
+from hubel.architectures.sliding.operations import Reader
+from hubel.architectures.sliding.windows import Rewriter, refusal
 from hubel.errors import UsageError
 
 LARGER: Final = 2

@@ -10,8 +10,8 @@ from typing import Any, Literal, cast
 
 from torch import Tensor, fx, nn
 
-from hubel.architectures import operations as kinds
-from hubel.architectures.operations import Reader, is_moving_slice
+from hubel.architectures.sliding import operations as kinds
+from hubel.architectures.sliding.operations import Reader, is_moving_slice
 from hubel.errors import UsageError
 
 Kind = Literal["plain", "map", "vector", "rows", "gate"]

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hubel.architectures.reading import Reading
+from hubel.architectures.weights.reading import Reading
 from hubel.errors import MissingExtraError, WeightsError, look_up
 
 

@@ -1,0 +1,1 @@
+"""Any classifier as a network that slides over larger pictures."""
