@@ -92,7 +92,7 @@ def test_least_size_is_the_smallest_that_works():
 
 def test_first_weights_and_dropout():
     network = build()
-    weight = network.reduction_a.branches[0][0].conv.weight
+    weight = network.reduction_a.branches[0][0][0].weight
     bound = (6 / (9 * (256 + 384))) ** 0.5
     assert 0.99 * bound < weight.abs().max() <= bound
     assert (network.inception_resnet_a_1.linear.bias == 0).all()

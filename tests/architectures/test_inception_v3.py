@@ -106,9 +106,9 @@ def test_training_returns_the_auxiliary_logits():
 
 def test_first_weights():
     network = build(outputs=100)
-    weight = network.upper.inception_8_2.branches[2][1].conv.weight
+    weight = network.upper.inception_8_2.branches[2][1][0].weight
     assert weight.std().item() == pytest.approx((2 / (448 * 9)) ** 0.5, rel=0.01)
-    assert network.auxiliary.conv_5.conv.weight.std().item() == pytest.approx(0.01, rel=0.01)
+    assert network.auxiliary.conv_5[0].weight.std().item() == pytest.approx(0.01, rel=0.01)
     assert network.auxiliary.fc.weight.std().item() == pytest.approx(0.001, rel=0.02)
 
 

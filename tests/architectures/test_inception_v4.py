@@ -67,7 +67,7 @@ def test_least_size_is_the_smallest_that_works():
 
 def test_first_weights_and_dropout():
     network = build(outputs=200)
-    weight = network.stem[1].conv.weight
+    weight = network.stem[1][0].weight
     assert weight.std().item() == pytest.approx((2 / (32 * 9)) ** 0.5, rel=0.02)
     assert network.fc.weight.abs().max().item() == pytest.approx((6 / 1736) ** 0.5, rel=0.01)
     assert network.dropout.p == 0.2
