@@ -43,7 +43,7 @@ def test_parameters_and_macs():
     alone = on_meta(inception_v3.build, size=299, auxiliary=False)
     assert parameters(full) == entry.params == meta["num_params"] == 27_161_264
     assert parameters(alone) == 23_834_568
-    assert macs(full, 299) == macs(alone, 299) == entry.macs
+    assert macs(alone, 299) == entry.macs
     assert round(entry.macs / 1e9, 3) == meta["_ops"] == 5.713
 
 
