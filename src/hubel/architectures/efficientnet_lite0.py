@@ -20,8 +20,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from functools import partial
-from typing import Final, Literal, NamedTuple, get_args
+from typing import Final, Literal, NamedTuple, cast, get_args
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.ops import StochasticDepth
@@ -77,12 +78,13 @@ class SamePadding(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the padded maps."""
-        down, right = (self._zeros(side) for side in inputs.shape[-2:])
+        down, right = self._zeros(inputs.shape[-2]), self._zeros(inputs.shape[-1])
         return F.pad(inputs, (right // 2, right - right // 2, down // 2, down - down // 2))
 
     def _zeros(self, side: int) -> int:
-        """Return how many zeros an axis needs."""
-        return max((-(-side // self.stride) - 1) * self.stride + self.kernel - side, 0)
+        """Return how many zeros an axis needs, in steps that torch.fx and torch.export follow."""
+        missing = (-(-side // self.stride) - 1) * self.stride + self.kernel - side
+        return cast("int", torch.sym_max(missing, 0))
 
 
 def conv_bn(
