@@ -196,6 +196,8 @@ def windows(extent, units):
         (F.sigmoid, (10,), 40),
         (F.silu, (10,), 50),
         (F.gelu, (10,), 50),
+        (F.celu, (10,), 50),
+        (F.hardshrink, (10,), 20),
         (lambda x: F.gelu(x, approximate="tanh"), (10,), 130),
         (lambda x: torch.softmax(x, 1), (10,), 50),
         (lambda x: x.sum(1), (10,), 10),

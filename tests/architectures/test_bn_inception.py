@@ -112,6 +112,6 @@ def test_any_size_trains(size):
 
 def test_first_weights_have_variance_2_by_fan_in():
     network = build()
-    weight = network.inception_5b.branches[1][1].conv.weight
+    weight = network.inception_5b.branches[1][1][0].weight
     assert weight.std().item() == pytest.approx((2 / (192 * 9)) ** 0.5, rel=0.01)
     assert (network.fc.bias == 0).all()

@@ -12,7 +12,6 @@ from hubel.architectures import ARCHITECTURES, inception_resnet_v2
 from hubel.errors import UsageError
 from inception_oracles import (
     largest_difference,
-    macs,
     maps,
     on_meta,
     parameters,
@@ -31,12 +30,11 @@ def modules(found):
     return [found[name][:2] for name in names if "." not in name]
 
 
-def test_parameters_and_macs():
+def test_parameters():
     """55,843,464 is the count of timm's network, whose weights are the authors'."""
     entry = ARCHITECTURES["inception_resnet_v2"]
     network = on_meta(inception_resnet_v2.build, size=299)
     assert parameters(network) == entry.params == 55_843_464
-    assert macs(network, 299) == entry.macs
 
 
 def test_sides_and_maps_of_the_released_network():
@@ -75,9 +73,8 @@ def test_only_the_last_released_module_has_no_relu():
     assert (drawn.inception_resnet_c_5.eval()(torch.randn(1, 2144, 1, 1)) >= 0).all()
 
 
-@pytest.mark.parametrize("variant", ["released", "paper"])
-def test_least_size_is_the_smallest_that_works(variant):
-    network = build(size=75, channels=1, variant=variant)
+def test_the_network_of_the_figures_trains_at_the_least_size():
+    network = build(size=75, channels=1, variant="paper")
     trains_and_evaluates(network, 75, channels=1)
     with pytest.raises(RuntimeError, match="Kernel size can't be greater"):
         network(torch.zeros(2, 1, 74, 74))

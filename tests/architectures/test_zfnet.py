@@ -47,12 +47,12 @@ def test_normalisation_is_alexnets():
     a = maps.flatten().numpy()
     near = [(a[max(0, i - 2) : i + 3] ** 2).sum() for i in range(6)]
     expected = a / (2 + 1e-4 * np.array(near)) ** 0.75
-    np.testing.assert_allclose(zfnet.contrast_normalisation()(maps).flatten(), expected, rtol=1e-12)
+    np.testing.assert_allclose(network().features[3](maps).flatten(), expected, rtol=1e-12)
 
 
 def test_normalisation_comes_after_pooling():
     kinds = [type(layer).__name__ for layer in network().features[:4]]
-    assert kinds == ["Conv2d", "ReLU", "MaxPool2d", "LocalResponseNorm"]
+    assert kinds == ["Conv2d", "ReLU", "MaxPool2d", "LocalResponseNormalisation"]
 
 
 def test_initial_weights(monkeypatch):

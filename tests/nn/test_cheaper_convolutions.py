@@ -1,4 +1,4 @@
-"""Blocks, separable and deformable convolutions: their identities and their counts."""
+"""Separable and deformable convolutions: their identities and their counts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from hubel.nn.blocks import ConvBNReLU
 from hubel.nn.convolution import cross_correlation
 from hubel.nn.deformable import DeformableConvolution
 from hubel.nn.separable import DepthwiseSeparableConvolution, SpatiallySeparableConvolution
@@ -15,36 +14,6 @@ from hubel.nn.separable import DepthwiseSeparableConvolution, SpatiallySeparable
 
 def weights(layer: nn.Module) -> int:
     return sum(value.numel() for value in layer.parameters())
-
-
-def test_block_has_its_parts_in_the_order_of_published_weights():
-    block = ConvBNReLU(3, 8, 3)
-    assert list(block.state_dict()) == [
-        "conv.weight",
-        "bn.weight",
-        "bn.bias",
-        "bn.running_mean",
-        "bn.running_var",
-        "bn.num_batches_tracked",
-    ]
-    assert [type(part) for part in block.children()] == [nn.Conv2d, nn.BatchNorm2d, nn.ReLU]
-    assert block.act.inplace
-
-
-@pytest.mark.parametrize(
-    ("kernel", "padding", "expected"),
-    [(3, None, (1, 1)), ((1, 7), None, (0, 3)), (3, 0, (0, 0)), (5, (2, 1), (2, 1))],
-)
-def test_block_pads_by_half_its_kernel_where_nothing_is_said(kernel, padding, expected):
-    assert ConvBNReLU(1, 1, kernel, padding=padding).conv.padding == expected
-
-
-def test_block_is_convolution_normalisation_activation():
-    block = ConvBNReLU(2, 4, 3, groups=2, stride=2, eps=0.5, activation=None).eval()
-    x = torch.randn(1, 2, 5, 5)
-    expected = F.conv2d(x, block.conv.weight, stride=2, padding=1, groups=2) / 1.5**0.5
-    torch.testing.assert_close(block(x), expected)
-    assert isinstance(ConvBNReLU(1, 1, 1, activation=nn.ReLU6).act, nn.ReLU6)
 
 
 @pytest.mark.parametrize(("inputs", "outputs", "kernel"), [(8, 16, 3), (4, 6, 5)])

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from hubel.nn.attention import CBAM, ChannelAttention, SpatialAttention, TemporalAttention
-from hubel.nn.blocks import ConvBNReLU
 from hubel.nn.convolution import Convolution
 from hubel.nn.deformable import DeformableConvolution
 from hubel.nn.normalisation import LocalResponseNormalisation
@@ -66,12 +65,6 @@ CASES = (
         make=partial(Convolution, 1, 2, (2, 3, 2), padding=1, bias=False),
         takes=(1, 1, 3, 3, 4),
         gives=(1, 2, 4, 3, 5),
-    ),
-    Case(
-        name="block",
-        make=partial(ConvBNReLU, 2, 3, (1, 3), stride=2, activation=nn.SiLU),
-        takes=(2, 2, 5, 4),
-        gives=(2, 3, 3, 2),
     ),
     Case(
         name="depthwise separable",

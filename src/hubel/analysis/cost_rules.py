@@ -95,9 +95,11 @@ COST_RULES: Final[Mapping[str, Rule]] = {
     "max_pool2d_with_indices": Rule(flops=max_pool),
     "max_pool3d_with_indices": Rule(flops=max_pool),
     # Activations
+    "celu": Rule(flops=per_output(5)),  # compare, ÷, exp, −, ×
     "elu": Rule(flops=per_output(4)),  # compare, exp, −, ×
     "gelu": Rule(flops=gelu),
     "glu": Rule(flops=per_output(5)),  # σ and ×
+    "hardshrink": Rule(flops=per_output(2)),  # two comparisons
     "hardsigmoid": Rule(flops=per_output(4)),  # ×, +, two comparisons
     "hardswish": Rule(flops=per_output(5)),  # hardsigmoid and ×
     "hardtanh": Rule(flops=per_output(2)),  # two comparisons; ReLU6
@@ -129,6 +131,7 @@ COST_RULES: Final[Mapping[str, Rule]] = {
     "clamp": Rule(flops=per_output(2)),
     "clamp_max": ONE,
     "clamp_min": ONE,
+    "copysign": ONE,
     "cos": ONE,
     "div": ONE,
     "eq": ONE,
@@ -138,9 +141,14 @@ COST_RULES: Final[Mapping[str, Rule]] = {
     "expm1": ONE,
     "floor": ONE,
     "floor_divide": ONE,
+    "fmax": ONE,
+    "fmin": ONE,
     "fmod": ONE,
+    "frac": ONE,
     "ge": ONE,
     "gt": ONE,
+    "isinf": ONE,
+    "isnan": ONE,
     "le": ONE,
     "log": ONE,
     "log10": ONE,
@@ -153,6 +161,7 @@ COST_RULES: Final[Mapping[str, Rule]] = {
     "maximum": ONE,
     "minimum": ONE,
     "mul": ONE,
+    "nan_to_num": ONE,
     "ne": ONE,
     "neg": ONE,
     "pow": ONE,
@@ -166,6 +175,7 @@ COST_RULES: Final[Mapping[str, Rule]] = {
     "sin": ONE,
     "sqrt": ONE,
     "sub": ONE,
+    "tan": ONE,
     "trunc": ONE,
     "addcdiv": Rule(flops=per_output(3)),
     "addcmul": Rule(flops=per_output(3)),

@@ -9,7 +9,7 @@ from hubel.tracing import ConstantRef, Operation, ValueRef, WeightRef
 
 
 def details(operation: Operation) -> str:
-    """Return the numbers of a convolution, a pooling, a normalisation; empty for other kinds.
+    """Return the numbers of a convolution or a pooling; empty for other kinds.
 
     Numbers that are as usual are left out: stride 1 of a convolution, stride = kernel of a
     pooling, no padding, no dilation, one group.

@@ -57,7 +57,7 @@ def effective_receptive_field(
 ) -> EffectiveField:
     """Return how the field of a layer's middle unit is used by the weights that the network has.
 
-    g(p) = mean over inputs x ~ N(0, 1) of Σ_channels |∂ Σ_c y_c(middle) / ∂ x(p)|, in evaluation
+    g(p) = mean over inputs x ~ N(0, 1) of Σ_channels abs(∂ Σ_c y_c(middle) / ∂ x(p)), in evaluation
     mode. The network's weights, gradients, buffers, modes and the states of the random generators
     are afterwards what they were. Errors: UsageError for a layer that does not exist, makes no
     tensor or is not analysed; for a gradient that is zero everywhere or not finite.

@@ -30,6 +30,7 @@ from torch import Tensor, nn
 
 from hubel.architectures.architecture import Architecture, PublishedErrors
 from hubel.errors import UsageError
+from hubel.nn.normalisation import LocalResponseNormalisation
 
 Columns = Literal["two", "merged"]
 
@@ -61,21 +62,6 @@ SIDE: Final = 6
 UNITS: Final = 4096
 DEVIATION: Final = 0.01
 
-NEIGHBOURS: Final = 5  # section 3.3: n, alpha, beta, k
-ALPHA: Final = 1e-4
-BETA: Final = 0.75
-OFFSET: Final = 2.0
-
-
-def response_normalisation() -> nn.Module:
-    """Return the normalisation over neighbouring maps of section 3.3; the shape stays.
-
-    b[i] = a[i] / (k + alpha * sum of a[j]^2 over j = i - n/2 ... i + n/2)^beta, with n = 5,
-    k = 2, alpha = 1e-4 and beta = 0.75. PyTorch divides alpha by n, so that n * alpha is given.
-    Source: krizhevsky2012imagenet.
-    """
-    return nn.LocalResponseNorm(NEIGHBOURS, alpha=NEIGHBOURS * ALPHA, beta=BETA, k=OFFSET)
-
 
 def features(channels: int, columns: Columns) -> nn.Sequential:
     """Return the convolutions: (n, channels, 227, 227) becomes (n, 256, 6, 6)."""
@@ -89,7 +75,7 @@ def features(channels: int, columns: Columns) -> nn.Sequential:
         layers[f"conv{number}"] = conv
         layers[f"relu{number}"] = nn.ReLU(inplace=True)
         if row.normalise:
-            layers[f"norm{number}"] = response_normalisation()
+            layers[f"norm{number}"] = LocalResponseNormalisation()
         if row.pool:
             layers[f"pool{number}"] = nn.MaxPool2d(3, stride=2)
         maps = row.maps

@@ -29,6 +29,7 @@ from typing import Final, NamedTuple
 from torch import nn
 
 from hubel.architectures.architecture import Architecture, PublishedErrors
+from hubel.nn.normalisation import LocalResponseNormalisation
 
 
 class Row(NamedTuple):
@@ -56,15 +57,6 @@ SIDE: Final = 6
 UNITS: Final = 4096
 
 
-def contrast_normalisation() -> nn.Module:
-    """Return AlexNet's normalisation over 5 neighbouring maps; the shape stays.
-
-    b[i] = a[i] / (2 + 1e-4 * sum of a[j]^2 over j = i - 2 ... i + 2)^0.75; PyTorch divides its
-    alpha by the 5. Source: krizhevsky2012imagenet (section 3.3).
-    """
-    return nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)
-
-
 def features(channels: int, *, wide: bool) -> nn.Sequential:
     """Return layers 1 to 5: (n, channels, 224, 224) becomes (n, 256, 6, 6), or 512 where wide."""
     layers: list[nn.Module] = []
@@ -78,7 +70,7 @@ def features(channels: int, *, wide: bool) -> nn.Sequential:
         if row.pool:
             layers.append(nn.MaxPool2d(3, stride=2, ceil_mode=True))
         if row.normalise:
-            layers.append(contrast_normalisation())
+            layers.append(LocalResponseNormalisation())
         maps = wanted
     return nn.Sequential(*layers)
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Literal, NamedTuple, Protocol, TypeAlias, final
 
 import torch
 from torch import Tensor, nn
+from torchvision.ops import Conv2dNormActivation
 
 from hubel.errors import UsageError
-from hubel.nn.blocks import ConvBNReLU
 
 EPSILON: Final = 1e-3  # of batch normalisation in the released Inception networks
 
@@ -78,7 +79,8 @@ def normalised(
     padding: int | tuple[int, int] | None,
 ) -> nn.Module:
     """Return convolution, batch normalisation and ReLU."""
-    return ConvBNReLU(inputs, outputs, kernel, stride=stride, padding=padding, eps=EPSILON)
+    norm = partial(nn.BatchNorm2d, eps=EPSILON)
+    return Conv2dNormActivation(inputs, outputs, kernel, stride, padding, norm_layer=norm)
 
 
 @final

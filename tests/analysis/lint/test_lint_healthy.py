@@ -7,6 +7,7 @@ import torch
 import torchvision
 
 from hubel.analysis.lint import Subject, lint
+from hubel.analysis.lint.table import RULES
 from hubel.analysis.receptive_fields import receptive_fields
 from hubel.architectures import ARCHITECTURES, load
 from hubel.tracing import trace
@@ -112,3 +113,13 @@ def test_published_initialisation(name):
     torch.manual_seed(0)
     module = torchvision.models.get_model(name)
     assert grave(module, (3, 224, 224)) == KNOWN.get(name, set())
+
+
+@pytest.mark.parametrize("name", ["alexnet", "resnet110", "densenet201"])
+def test_published_network_is_neither_too_wide_nor_too_deep(name):
+    """The widest for its depth, and the deepest for their width, of hubel's networks."""
+    network = ARCHITECTURES[name]
+    with torch.device("meta"):
+        module = network.build(outputs=10, channels=3, size=network.design_size)
+    traced = trace(module, (3, network.design_size, network.design_size))
+    assert list(RULES["check/width-depth"].findings(Subject(trace=traced))) == []

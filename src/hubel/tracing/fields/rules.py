@@ -121,6 +121,8 @@ FIELD_RULES: Final[Mapping[str, Rule]] = {
     "index": shapes.indexed,
     # units that meet
     "glu": unions.gated,
+    "scatter": unions.scattered,
+    "scatter_add": unions.scattered,
     "cumsum": unions.accumulated,
     "cumprod": unions.accumulated,
     "cummax": unions.accumulated,

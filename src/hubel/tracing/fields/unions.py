@@ -88,6 +88,21 @@ def accumulated(step: Step) -> list[FieldMap]:
     return [FieldMap(fields.factors, axes)] * len(step.out_shapes)
 
 
+def scattered(step: Step) -> FieldMap:
+    """Write units to the places along a dimension that an index names."""
+    given, shape = step.operation.arguments, step.out_shape
+    dim = step.argument("dim") % len(shape)
+    parts = [] if (own := step.map_of(given["self"])) is None else [own]
+    for name in ("index", "src"):
+        written = step.map_of(given.get(name))
+        if written is None:
+            continue
+        others = [at for at in range(len(shape)) if at != dim and written.shape[at] != shape[at]]
+        parts.append(contract(reduce(written, others, keep=True), dim, shape[dim]))
+    step.note("writes units by an index; each is counted as seeing what all of them see")
+    return expand(union(parts), shape)
+
+
 def transformed(step: Step) -> FieldMap:
     """Transform dimensions to frequencies or back."""
     fields = mix(step.first(), step.dims("dim", len(step.first().factors)))
