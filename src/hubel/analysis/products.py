@@ -26,7 +26,7 @@ def convolution_connections(sizes: Sizes) -> int:
 
     For each axis the pairs of an output and a tap of the kernel that lies inside the picture (not
     in the padding) are counted; their product over the axes, times the channels that are joined.
-    Source: lecun1998gradient (without padding: units · (k² maps + 1)).
+    Without padding: units · (k² maps + 1). Source: lecun1998gradient.
     """
     if not sizes.is_weight("weight"):
         return 0
