@@ -65,8 +65,8 @@ def trace(
     of the first floating-point or complex parameter. The network runs on torch's meta device: no
     arithmetic, no memory. Where it needs numbers (control flow that depends on the data), a real
     forward pass on the CPU is recorded instead, and `Trace.notes` says so. The network is in
-    evaluation mode meanwhile (training mode with `training`); its weights, buffers, modes and hooks and the states
-    of the random generators are afterwards what they were.
+    evaluation mode meanwhile (training mode with `training`); its weights, buffers, modes and hooks
+    and the states of the random generators are afterwards what they were.
     Errors: UsageError where the network cannot run on such an input, cannot be traced, or needs
     numbers and more than 4 GiB for them.
     """
