@@ -17,6 +17,7 @@ from hubel import options
 from hubel.cli.main import VERBS, run
 
 CLASSES = {
+    "models": options.ModelsOptions,
     "data": options.DataOptions,
     "check": options.CheckOptions,
     "train": options.TrainOptions,
@@ -92,7 +93,7 @@ def test_every_option_is_a_flag_with_its_sentence(verb, field):
 @pytest.mark.parametrize("verb", CLASSES)
 def test_help_has_no_flag_that_is_no_option(verb):
     known = {field.name.replace("_", "-") for field in dataclasses.fields(CLASSES[verb])}
-    positional = {"source", "run", "pictures", "models"}
+    positional = {"source", "run", "pictures", "models", "name"}
     shown = {
         re.sub(r"^no-", "", flag) if flag.startswith("no-") else flag
         for flag in re.findall(r"(?<!\S)--([a-z][a-z0-9-]*)", help_of(verb))

@@ -175,6 +175,36 @@ def test_json_is_the_documented_schema(capsys):
     assert document["total"]["macs"] == sum(row["macs"] for row in document["layers"])
 
 
+def refuse_constant(name):
+    raise AssertionError(f"{name} is no JSON")
+
+
+def test_json_has_the_keys_of_the_documentation_and_no_nan(tmp_path, capsys):
+    path = tmp_path / "broken.py"
+    path.write_text(
+        "from torch import nn\n"
+        "def build(*, outputs, channels, size):\n"
+        "    body = [nn.Conv2d(channels, channels, 3, padding=1) for _ in range(8)]\n"
+        "    nn.init.constant_(body[0].weight, float('nan'))\n"
+        "    return nn.Sequential(*body, nn.Flatten(), nn.Linear(channels * size**2, outputs))\n"
+    )
+    command(["check", f"{path}:build", "--input", "3x8x8", "--json"])
+    document = json.loads(capsys.readouterr().out, parse_constant=refuse_constant)
+    assert list(document)[:7] == [
+        "model", "input", "batch", "layers", "total", "not_analysed", "findings",
+    ]  # fmt: skip
+    assert document["not_analysed"] == []
+    finding = {"id", "what", "where", "evidence", "threshold", "severity", "confidence", "remedy"}
+    assert document["findings"]
+    assert all(finding <= set(one) for one in document["findings"])
+    first = document["layers"][0]
+    assert (first["path"], first["call"], first["kind"]) == ("0", 0, "Conv2d")
+    assert first["output_shape"] == [1, 3, 8, 8]
+    assert (first["params"], first["macs"]) == (84, 81 * 64)
+    field = {"size": [3, 3], "stride": [1, 1], "start": [-1, -1]}
+    assert {name: first["receptive_field"][name] for name in field} == field
+
+
 def test_json_of_several_networks_is_a_list(capsys):
     command(["check", "hubelnet", "lenet5", "--input", "1x32x32", "--json"])
     assert [one["model"] for one in json.loads(capsys.readouterr().out)] == ["hubelnet", "lenet5"]

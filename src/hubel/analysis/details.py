@@ -8,14 +8,25 @@ from typing import Any, Final
 from hubel.tracing import ConstantRef, Operation, ValueRef, WeightRef
 
 
-def details(operation: Operation) -> str:
+def details(operation: Operation, axes: int = 3) -> str:
     """Return the numbers of a convolution or a pooling; empty for other kinds.
 
     Numbers that are as usual are left out: stride 1 of a convolution, stride = kernel of a
-    pooling, no padding, no dilation, one group.
+    pooling, no padding, no dilation, one group. Settings are those of the last `axes` axes: torch
+    runs some 1-D layers as 2-D operations of height 1.
     """
     rule = next((rule for part, rule in DETAILS.items() if part in operation.kind), None)
-    return ", ".join(rule(operation.arguments)) if rule else ""
+    if rule is None:
+        return ""
+    arguments = {
+        name: value[-axes:] if name in PER_AXIS and isinstance(value, (list, tuple)) else value
+        for name, value in operation.arguments.items()
+    }
+    return ", ".join(filter(None, rule(arguments)))
+
+
+PER_AXIS: Final = frozenset({"dilation", "kernel_size", "output_size", "padding", "stride"})
+"""Arguments that have a number for each axis."""
 
 
 def _convolution(arguments: Mapping[str, Any]) -> list[str]:

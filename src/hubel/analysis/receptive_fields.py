@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from hubel.results.check import Field
 from hubel.tracing.fields import (
-    FieldMap,
     Propagation,
     Region,
     dimensions_of,
@@ -38,9 +37,13 @@ class LayerField:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceptiveFields:
-    """The receptive fields of a network, one entry a module call in order of execution."""
+    """The receptive fields of a network: going through them gives one entry a module path.
+
+    Of a module that is called several times that is the last call; `layers` has every call.
+    """
 
     layers: tuple[LayerField, ...]
+    """One for every module call that makes a tensor, in order of execution."""
     by_value: Mapping[int, Field | None]
     """For every value of the trace."""
     not_analysed: tuple[str, ...]
@@ -51,12 +54,12 @@ class ReceptiveFields:
     propagation: Propagation
 
     def __iter__(self) -> Iterator[LayerField]:
-        """Go through the module calls."""
-        return iter(self.layers)
+        """Go through the modules, each with its last call."""
+        return iter({layer.path: layer for layer in self.layers}.values())
 
     def __len__(self) -> int:
-        """Return the number of module calls."""
-        return len(self.layers)
+        """Return the number of modules that make a tensor."""
+        return len({layer.path for layer in self.layers})
 
     def region(
         self, layer: str, unit: Sequence[int], *, call: int = 0, clipped: bool = True
@@ -76,10 +79,12 @@ def receptive_fields(trace: Trace) -> ReceptiveFields:
     """
     propagation = propagate(trace)
     known: dict[int, Field | None] = {}
+    dimensions: dict[int, tuple[int | None, ...]] = {}
     by_value: dict[int, Field | None] = {}
     for value, fields in enumerate(propagation.maps):
         if id(fields) not in known:
             known[id(fields)] = field_of(fields)
+            dimensions[id(fields)] = () if fields is None else dimensions_of(fields)
         by_value[value] = known[id(fields)]
     layers = tuple(
         LayerField(
@@ -88,7 +93,7 @@ def receptive_fields(trace: Trace) -> ReceptiveFields:
             kind=call.kind,
             value=call.outputs[0],
             receptive_field=by_value[call.outputs[0]],
-            dimensions=_dimensions(propagation.maps[call.outputs[0]]),
+            dimensions=dimensions[id(propagation.maps[call.outputs[0]])],
         )
         for call in trace.calls
         if call.outputs
@@ -108,8 +113,3 @@ def receptive_field(
 ) -> Region:
     """Return the box of the picture that one unit of a layer sees: `Trace.receptive_field`."""
     return trace.receptive_field(layer, unit, call=call, clipped=clipped)
-
-
-def _dimensions(fields: FieldMap | None) -> tuple[int | None, ...]:
-    """Return where the picture's axes lie; nothing where that was not analysed."""
-    return () if fields is None else dimensions_of(fields)

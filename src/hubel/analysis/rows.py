@@ -220,7 +220,10 @@ def _row(
 
 def _details(trace: Trace, part: Part) -> str:
     """Return the details of the part's first operation that has any."""
-    found = (details(trace.operations[place]) for place in part.operations)
+    # A module that makes (batch, channels, length) works along one axis.
+    flat = part.outputs and len(trace.values[part.outputs[0]].shape) == 3
+    axes = 1 if flat else 3
+    found = (details(trace.operations[place], axes) for place in part.operations)
     return next(filter(None, found), "")
 
 

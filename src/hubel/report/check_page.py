@@ -91,6 +91,16 @@ def short(amount: float) -> str:
     return number(amount)
 
 
+def in_bytes(amount: float) -> str:
+    """Return an amount of memory with its unit.
+
+    >>> in_bytes(896), in_bytes(12_500)
+    ('896 B', '12.5 kB')
+    """
+    text = short(amount)
+    return f"{text}B" if amount >= UNITS[-1][1] else f"{text} B"
+
+
 def _basis(checks: Sequence[Check]) -> str:
     """Return what was read."""
     parts = [f"{check.model} on {' × '.join(map(str, check.input))}" for check in checks]
@@ -139,16 +149,21 @@ def _facts(check: Check) -> tuple[Fact, ...]:
     frozen = f"{total.frozen_params:,} of them frozen" if total.frozen_params else ""
     batch = f"batch of {check.batch}, estimated from the graph"
     return (
-        Fact(name="Parameters", value=short(total.params), remark=frozen or f"{total.params:,}"),
-        Fact(name="Multiply-accumulates", value=short(total.macs), remark=f"{total.macs:,}"),
+        Fact(name="Parameters", value=short(total.params), remark=frozen or _exactly(total.params)),
+        Fact(name="Multiply-accumulates", value=short(total.macs), remark=_exactly(total.macs)),
         Fact(name="FLOPs", value=short(total.flops), remark="all arithmetic, 2 for each MAC"),
         Fact(name="Connections", value=short(total.connections)),
         Fact(name="Neurons", value=short(total.neurons)),
-        Fact(name="Weights", value=f"{short(total.weight_bytes)}B"),
-        Fact(name="Inference", value=f"{short(total.inference_peak_bytes)}B", remark=batch),
-        Fact(name="Training step", value=f"{short(total.training_peak_bytes)}B", remark=batch),
+        Fact(name="Weights", value=in_bytes(total.weight_bytes)),
+        Fact(name="Inference", value=in_bytes(total.inference_peak_bytes), remark=batch),
+        Fact(name="Training step", value=in_bytes(total.training_peak_bytes), remark=batch),
         *_measured(check),
     )
+
+
+def _exactly(amount: int) -> str:
+    """Return a number that is shortened elsewhere in full."""
+    return f"{amount:,}" if amount >= UNITS[-1][1] else ""
 
 
 def _measured(check: Check) -> tuple[Fact, ...]:
@@ -157,10 +172,9 @@ def _measured(check: Check) -> tuple[Fact, ...]:
     if seen is None:
         return ()
     threads = count(seen.threads, "thread")
-    inference, training = short(seen.inference_peak_bytes), short(seen.training_peak_bytes)
     return (
-        Fact(name="Inference, measured", value=f"{inference}B"),
-        Fact(name="Training step, measured", value=f"{training}B"),
+        Fact(name="Inference, measured", value=in_bytes(seen.inference_peak_bytes)),
+        Fact(name="Training step, measured", value=in_bytes(seen.training_peak_bytes)),
         Fact(name="Speed", value=f"{short(seen.flops_per_second)}FLOP/s", remark=threads),
     )
 
@@ -175,7 +189,7 @@ def _beside(checks: Sequence[Check]) -> Table:
             Cell(text=short(check.total.params), key=check.total.params),
             Cell(text=short(check.total.macs), key=check.total.macs),
             Cell(text=short(check.total.flops), key=check.total.flops),
-            Cell(text=f"{short(check.total.activation_bytes)}B", key=check.total.activation_bytes),
+            Cell(text=in_bytes(check.total.activation_bytes), key=check.total.activation_bytes),
             Cell(text=tally(check.findings) or "none", key=len(check.findings)),
         )
         for check in checks
@@ -186,7 +200,9 @@ def _beside(checks: Sequence[Check]) -> Table:
 def _layers(check: Check) -> Table:
     """Return one row a layer."""
     heads = ("Layer", "Kind", "Output", "Parameters", "MACs", "Share", "Field", "Stride", "Start")
-    return Table(heads=heads, rows=tuple(_layer(row, at) for at, row in enumerate(check.layers)))
+    return Table(
+        heads=heads, rows=tuple(_layer(row, at) for at, row in enumerate(check.layers)), words=1
+    )
 
 
 def _layer(row: LayerRow, place: int) -> tuple[Cell, ...]:
@@ -199,7 +215,7 @@ def _layer(row: LayerRow, place: int) -> tuple[Cell, ...]:
         Cell(text=" × ".join(map(str, row.output_shape[1:])), key=row.neurons),
         Cell(text=f"{row.params:,}" if row.params else "", key=row.params),
         Cell(text=f"{row.macs:,}" if row.macs else "", key=row.macs),
-        Cell(text=percent(row.share) if row.macs else "", key=row.share, share=row.share),
+        Cell(text=percent(row.share) if row.macs else "", key=row.share, share=row.share or None),
         _sides(field, "size"),
         _sides(field, "stride"),
         _sides(field, "start"),

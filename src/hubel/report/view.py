@@ -68,6 +68,8 @@ class Table:
     heads: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     sorted_by: int = -1
+    words: int = 0
+    """Columns after the first that hold words, not numbers."""
     """Column by which the rows stand in rising order; −1 where by none."""
     left_out: str = ""
 

@@ -1,6 +1,6 @@
 """From any nn.Module to an immutable trace of the operations that it really runs."""
 
-from hubel.tracing.recording import trace
+from hubel.tracing.recording import RefusedInputError, trace
 from hubel.tracing.trace import (
     ConstantRef,
     ModuleCall,
@@ -17,6 +17,7 @@ __all__ = [
     "ConstantRef",
     "ModuleCall",
     "Operation",
+    "RefusedInputError",
     "Trace",
     "Value",
     "ValueRef",

@@ -5,13 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 
 from hubel.tracing.signatures import Signature
 from hubel.tracing.trace import ConstantRef, Operation, Value, ValueRef, Weight, WeightRef
+
+OUTSIDE: Final = Signature(
+    kind="numpy",
+    operator="numpy",
+    names=(),
+    defaults={},
+    writes=(),
+    aliases=(None,),
+    shape_only=False,
+    composite=False,
+)
+"""Stands for what is computed outside of torch."""
 
 
 @dataclass(slots=True)
@@ -65,6 +77,7 @@ class Ledger:
         self._held: dict[int, _Held] = {}
         self._dtypes: dict[torch.dtype, tuple[str, int]] = {}
         self._storages = 0
+        self._left: list[int] = []
         for tensor, place in stand_ins:
             self._hold(tensor, None, (place,), self._new_memory())
 
@@ -78,8 +91,14 @@ class Ledger:
 
     def value_of(self, tensor: Tensor) -> int | None:
         """Return the value that a tensor holds now, or None where it holds no data."""
-        held = self._held.get(id(tensor))
+        held = self._known(tensor)
         return None if held is None else self._current(held)
+
+    def leave(self, tensor: Tensor) -> None:
+        """Note that the numbers of a tensor are handed to others than torch."""
+        value = self.value_of(tensor)
+        if value is not None and value not in self._left:
+            self._left.append(value)
 
     def add_operation(
         self, signature: Signature, bound: Mapping[str, Any], result: Any, caller: int
@@ -125,7 +144,7 @@ class Ledger:
     def _reference(self, one: Any, inputs: list[int], weights: list[int]) -> Any:
         """Return what stands in the arguments for a tensor or a list with tensors."""
         if isinstance(one, Tensor):
-            held = self._held.get(id(one))
+            held = self._known(one)
             if held is None:
                 return ConstantRef(tuple(one.shape))
             value = self._current(held)
@@ -140,6 +159,16 @@ class Ledger:
         if isinstance(one, (list, tuple)):
             return tuple(self._reference(each, inputs, weights) for each in one)
         return one
+
+    def _known(self, tensor: Tensor) -> _Held | None:
+        """Return what is known of a tensor; a new one is made of what left torch, if any did."""
+        held = self._held.get(id(tensor))
+        if held is not None or not self._left:
+            return held
+        made = list[int]()
+        self._drafts.append(_Draft(OUTSIDE, {}, list(self._left), (), made, caller=0))
+        made.append(self._new_value(tensor, self._new_memory(), len(self._drafts) - 1))
+        return self._held[id(tensor)]
 
     def _rank(self, place: int) -> tuple[bool, int]:
         """Order weights that make up another: trained ones first, then the largest."""

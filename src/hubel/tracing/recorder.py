@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,9 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from hubel.tracing.containers import tensors_in
 from hubel.tracing.ledger import Ledger
+from hubel.tracing.refusals import error_with_numbers
 from hubel.tracing.shortcuts import run
 from hubel.tracing.signatures import signature_of
 from hubel.tracing.trace import ModuleCall
@@ -38,11 +40,14 @@ class Recorder(TorchDispatchMode):
 
     failed_at: str | None
     """Path of the innermost module whose forward raised."""
+    refused: tuple[Exception, Exception] | None
+    """What an operation last raised on the meta device, and what it raises with numbers too."""
 
     def __init__(self, ledger: Ledger, paths: Mapping[int, str]) -> None:
         """`paths`: of the modules by `id`."""
         super().__init__()
         self.failed_at = None
+        self.refused = None
         self._ledger = ledger
         self._paths = paths
         self._calls: list[_CallDraft] = []
@@ -63,8 +68,11 @@ class Recorder(TorchDispatchMode):
         bound = signature.bind(args, kwargs)
         try:
             result = run(func, args, kwargs)
-        except RuntimeError:
-            if not _mixes_devices(bound, signature.writes):
+        except Exception as problem:
+            mixed = _mixes_devices(bound, signature.writes)
+            if not isinstance(problem, RuntimeError) or not mixed:
+                told = None if mixed else error_with_numbers(func, args, kwargs)
+                self.refused = (problem, told) if told else None
                 raise
             result = func(*_on_meta(args), **{name: _on_meta(one) for name, one in kwargs.items()})
         self._ledger.add_operation(signature, bound, result, self._stack[-1])
@@ -149,21 +157,6 @@ class Recorder(TorchDispatchMode):
             )
             for number, draft in enumerate(self._calls)
         )
-
-
-def tensors_in(held: Any) -> Iterator[Tensor]:
-    """Give the tensors inside nested tuples, lists, mappings and dataclasses, in order."""
-    if isinstance(held, Tensor):
-        yield held
-    elif isinstance(held, (tuple, list)):
-        for one in held:
-            yield from tensors_in(one)
-    elif isinstance(held, Mapping):
-        for one in held.values():
-            yield from tensors_in(one)
-    elif hasattr(held, "__dataclass_fields__"):
-        for name in held.__dataclass_fields__:
-            yield from tensors_in(getattr(held, name))
 
 
 def _mixes_devices(bound: Mapping[str, Any], writes: tuple[str, ...]) -> bool:

@@ -20,9 +20,9 @@ from hubel.analysis.receptive_fields import receptive_fields
 from hubel.analysis.rows import layer_rows, total
 from hubel.errors import RunError, UsageError, look_up
 from hubel.results import Check, CheckTotal, EffectiveField, Finding, Measured
-from hubel.tracing import Trace, trace
+from hubel.tracing import RefusedInputError, Trace, trace
 from hubel.tracing.stand_ins import StandIns, meta_copy, randomness_kept
-from hubel.workflows.reading import Named, Wanted, read_network
+from hubel.workflows.reading import Named, Wanted, read_network, shape_of
 
 MOST_TRIED: Final = 512
 """Largest side at which a network that refuses an input is tried."""
@@ -58,7 +58,7 @@ def check(
     for name in silence:
         look_up(RULES, name, "rule")
     wanted = Wanted(
-        shape=None if input_shape is None else tuple(input_shape),
+        shape=None if input_shape is None else shape_of(input_shape),
         outputs=outputs,
         arguments=arguments or {},
         trust_code=trust_code,
@@ -79,7 +79,7 @@ def check_network(
     """Return the check of a network that is at hand."""
     try:
         traced = trace(named.module, named.shape, batch=batch, name=named.name)
-    except UsageError as refusal:
+    except RefusedInputError as refusal:
         finding = _too_small(named, refusal)
         return _refused(named, batch, () if TOO_SMALL.id in silence else (finding,))
     costs, fields = operation_costs(traced), receptive_fields(traced)
@@ -162,7 +162,7 @@ def _effective(named: Named, found: Check, path: Path) -> EffectiveField:
     )
 
 
-def _too_small(named: Named, refusal: UsageError) -> Finding:
+def _too_small(named: Named, refusal: RefusedInputError) -> Finding:
     """Return the finding for an input that is too small, or raise `refusal` where it is not.
 
     The proof is a larger input of the same channels on which the network runs.
@@ -184,10 +184,7 @@ def _too_small(named: Named, refusal: UsageError) -> Finding:
             runs = middle
         else:
             fails = middle
-    stops = str(refusal).partition("it stops ")[2].partition("; check the size")[0]
-    where = stops.partition(",")[0].removeprefix("in ") if stops.startswith("in ") else ""
-    known = {path for path, _ in named.module.named_modules() if path}
-    return refused(named.shape, runs, stops or str(refusal), where if where in known else "")
+    return refused(named.shape, runs, refusal.why, refusal.where)
 
 
 def _runs(named: Named, side: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from hubel.architectures.libraries import library_shape
 from hubel.architectures.loading import DESIGN_SIZE, is_library_name
 from hubel.errors import HubelError, UsageError
 from hubel.results import Run
+from hubel.tracing.recording import in_short
 from hubel.training.trained import load_trained
 
 OUTPUTS: Final = 1000
@@ -65,6 +67,20 @@ def parse_shape(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
+def shape_of(given: Sequence[int]) -> tuple[int, ...]:
+    """Return a shape as a tuple of whole numbers. Errors: UsageError for anything else."""
+    try:
+        shape = tuple(operator.index(side) for side in given)
+    except TypeError:
+        shape = ()
+    if not shape or min(shape) < 1:
+        raise UsageError(
+            "check takes the shape of one input, whole numbers of 1 or more with channels first, "
+            f"as (3, 224, 224), not {in_short(given)}; networks with several inputs: hubel.trace."
+        )
+    return shape
+
+
 def parse_pixels(text: str) -> float:
     """Return a length in pixels from text.
 
@@ -92,7 +108,13 @@ def read_network(model: nn.Module | str | Path, wanted: Wanted) -> Named:
                 "check needs the shape of the input of a module: hubel.check(model, (3, 224, 224))."
             )
         return Named(module=model, name=type(model).__name__, shape=wanted.shape)
-    name = str(model)
+    given: Any = model
+    if not isinstance(given, (str, Path)):
+        raise UsageError(
+            "A network to check is an nn.Module, a name or a path, not "
+            f"{f'the class {given.__name__}' if isinstance(given, type) else type(given).__name__}."
+        )
+    name = str(given)
     run = Run(Path(name))
     if run.plan_file.is_file():
         return _of_run(run, wanted)
@@ -156,8 +178,8 @@ def _build(name: str, shape: Sequence[int], wanted: Wanted) -> tuple[nn.Module, 
     on_cpu = wanted.real_weights or is_file_name(name)
     devices = ("cpu",) if on_cpu else ("meta", "cpu")
     first: HubelError | None = None
-    for size in sizes:
-        for device in devices:
+    for device in devices:
+        for size in sizes:
             try:
                 with torch.random.fork_rng(devices=[]), torch.device(device):
                     loaded = load(

@@ -38,10 +38,14 @@ class Graph:
         self._parents = frozenset(call.parent for call in trace.calls)
 
     def _reached(self) -> frozenset[int]:
-        """Walk back from the outputs."""
+        """Walk back from the outputs, and from numbers that steer the forward pass itself."""
         values, operations = self.trace.values, self.trace.operations
         reached: set[int] = set()
         pending = list(self.trace.outputs)
+        for operation in operations:
+            if not operation.outputs:
+                reached.add(operation.id)
+                pending.extend(operation.inputs)
         while pending:
             maker = values[pending.pop()].operation
             if maker is not None and maker not in reached:

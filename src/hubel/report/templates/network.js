@@ -40,6 +40,7 @@
     });
     addEventListener("pointerup", () => { grip = null; canvas.classList.remove("moving"); });
     fit();
+    canvas.style.height = `${canvas.offsetHeight}px`;  /* Stays when it is zoomed out. */
 
     /* What the middle unit of the layer under the pointer sees of the example picture. */
     const field = stage.querySelector(".example rect.field");

@@ -53,6 +53,8 @@ def propagate(trace: Trace) -> Propagation:
 
 def _follow(operation: Operation, trace: Trace, state: _State) -> None:
     """Give the outputs of one operation their maps, or note why they have none."""
+    if not operation.outputs:  # A number for Python.
+        return
     for value in operation.inputs:
         if state.maps[value] is None:
             blamed = state.missing.get(value, operation.kind)
