@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from hubel.architectures import ARCHITECTURES, weights
 from hubel.architectures.architecture import Architecture, PublishedWeights
 from hubel.architectures.reading import Reading
 from hubel.cli.tables import settings_table
-from hubel.errors import UsageError
+from hubel.errors import RunError, UsageError
 from hubel.results import Run
 from hubel.training.events import StepEvent
 from hubel.training.loop import Interrupted
@@ -240,3 +241,38 @@ def test_the_plan_is_shown(folder: Path, tmp_path: Path) -> None:
     assert "package:tiny, body frozen for 1 pass, body at 0.1 of the rate" in line
     assert "the new head learns first" in line
     assert "package:tiny" in run.report_file.read_text("utf-8")
+
+
+def test_a_run_is_read_as_it_was_trained(folder: Path, tmp_path: Path) -> None:
+    published = {"lr": 1e-9, "epochs": 1}
+    first = train(folder, tmp_path / "first", filters=("blur:3",), **published)
+    second = train(
+        folder, tmp_path / "second", model=str(first.path), pretrained=False, seed=1, **published
+    )
+    assert second.card().preprocessing == first.card().preprocessing
+    choices = {choice.name: choice for choice in second.plan().choices}
+    assert choices["size"].reason == f"{first.path} was trained at this size"
+    assert (choices["size"].chosen_by, choices["freeze_epochs"].value) == ("hubel", 0)
+    third = train(
+        folder, tmp_path / "third", model=str(second.path), pretrained=False, size=16,
+        fit="squash", colour="hsv", filters=("median:3",), **published,
+    )  # fmt: skip
+    stored = third.card().preprocessing
+    assert (stored["size"], stored["fit"], stored["colour"]) == (16, "squash", "hsv")
+    assert stored["filters"] == ["median:3"]
+    assert tuple(stored["mean"]) != MEANS, "the means of RGB are not those of HSV"
+    fourth = train(folder, tmp_path / "fourth", model=str(third.path), pretrained=False,
+                   **published)  # fmt: skip
+    assert fourth.card().preprocessing == stored, "the means of HSV are"
+    plain = train(folder, tmp_path / "plain", pretrained=False, normalise="none", **published)
+    after = train(folder, tmp_path / "after", pretrained=False, model=str(plain.path), **published)
+    assert after.card().preprocessing["normalisation"] == "none"
+
+
+def test_a_run_whose_preprocessing_is_damaged(folder: Path, tmp_path: Path) -> None:
+    first = train(folder, tmp_path / "first", epochs=1)
+    card = json.loads(first.model_file.read_text())
+    del card["preprocessing"]["mean"]
+    first.model_file.write_text(json.dumps(card))
+    with pytest.raises(RunError, match=r"The preprocessing of .*first is damaged: KeyError"):
+        train(folder, tmp_path / "second", model=str(first.path), pretrained=False)
