@@ -171,7 +171,7 @@ def test_a_single_pass_freezes_nothing(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_body_may_stay_frozen(folder: Path, tmp_path: Path) -> None:
-    run = train(folder, tmp_path / "run", freeze_epochs=9, body_lr=1.0)
+    run = train(folder, tmp_path / "run", freeze_epochs=2, body_lr=1.0)
     plan = run.plan()
     assert (plan["freeze_epochs"], plan["body_lr"]) == (9, 1.0)
     state = load_file(run.weights_file)
@@ -201,6 +201,12 @@ def test_numbers_keep_their_head(folder: Path, tmp_path: Path) -> None:
     assert list(run.plan()["head"]) == ["network.8.weight", "network.8.bias"]
     state = load_file(run.weights_file)
     assert torch.equal(state["model.network.3.weight"], published_state()["3.weight"])
+
+
+def test_no_more_passes_are_frozen_than_there_are(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"--freeze-epochs 3 is more than .* 2 passes: give 2 to"):
+        train(folder, tmp_path / "run", freeze_epochs=3)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("name", ["freeze_epochs", "body_lr"])

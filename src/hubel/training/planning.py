@@ -129,6 +129,11 @@ def choose_freezing(draft: Draft, options: TrainOptions, head: tuple[str, ...]) 
                 f"leave out --{name.replace('_', '-')}."
             )
     epochs: int = draft["epochs"]
+    if options.budget is None and (options.freeze_epochs or 0) > epochs:
+        raise UsageError(
+            f"--freeze-epochs {options.freeze_epochs} is more than the training has, which is "
+            f"{_passes(epochs)}: give {epochs} to train the last layer alone, or more --epochs."
+        )
     by: ChosenBy = "default"
     rest, factor = 0, 1.0
     rest_reason = factor_reason = UNSET

@@ -85,6 +85,7 @@ def _train_new(
     base = run_of(options.model)
     asked, options = options, like_run(options, base) if base else options
     check_source(options, opened)
+    start = start_of(base) if base else published_of(options)
     run = Run(new_run_folder(options.out, opened.name, asked.model))
     try:
         dataset = inspect_source(
@@ -92,7 +93,6 @@ def _train_new(
         )
         watcher.inspected(dataset.inspection)
         require_trainable(dataset, allow_leaks=options.allow_leaks)
-        start = start_of(base) if base else published_of(options)
         draft = draft_settings(options, _facts(options, opened, dataset, start))
         preprocessing = _measure(options, dataset, draft, start)
         values = {name: choice.value for name, choice in draft.choices.items()}
