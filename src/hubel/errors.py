@@ -71,7 +71,7 @@ def close_matches(word: str, known: Iterable[str]) -> str:
     lowered = {name.lower(): name for name in names}
     near = [lowered[match] for match in difflib.get_close_matches(word.lower(), lowered, n=3)]
     offer = f"did you mean {' or '.join(near)}? " if near else ""
-    return f"{offer}Known: {', '.join(names)}."
+    return f"{offer}Known: {', '.join(names) or 'none'}."
 
 
 def look_up(table: Mapping[str, Value], name: str, what: str) -> Value:

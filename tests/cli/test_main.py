@@ -37,6 +37,7 @@ def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> N
         (["train", "digits", "--fit", "cop"], "crop"),
         (["trian", "digits"], "train"),
         (["train", "digits", "more"], "more"),
+        (["train", "digits", "--milestones", "0.5", "0.7"], "flag before each value"),
         (["train", "digits", "--config"], "--config requires an argument"),
         (["report"], "--run requires an argument"),
         (["predict", "no-such-run", "x.png"], "There is no run folder 'no-such-run'"),

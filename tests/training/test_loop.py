@@ -28,6 +28,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "cutmix, sampled, plain": {"augment": ("cutmix",), "balance": "sampling", "ema": 0.0},
     "plateau": {"schedule": "plateau", "optimizer": "nesterov", "warmup": 0.0},
     "part of a last pass": {"steps": 14, "optimizer": "rmsprop", "schedule": "exponential"},
+    "damped": {"optimizer": "damped-rmsprop", "momentum": 0.5, "lr": 0.1},
     "whole passes": {
         "optimizer": "gd",
         "momentum": None,

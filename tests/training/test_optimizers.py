@@ -92,6 +92,61 @@ def test_rmsprop_with_momentum():
     assert run("rmsprop", lr=0.01, momentum=0.6) == pytest.approx(weight)
 
 
+@pytest.mark.parametrize("momentum", [0.0, 0.6])
+def test_damped_rmsprop_has_its_epsilon_inside_the_root(momentum):
+    weight, square, speed = START, 1.0, 0.0
+    for step, given in enumerate(GRADIENTS):
+        gradient = given + 0.1 * weight
+        square = 0.9 * square + 0.1 * gradient**2
+        speed = momentum * speed + 0.045 / 2**step * gradient / math.sqrt(square + 1.0)
+        weight -= speed
+    module = nn.Linear(1, 1, bias=False, dtype=torch.float64)
+    module.weight.data.fill_(START)
+    groups = [{"params": [module.weight], "weight_decay": 0.1}]
+    optimizer = OPTIMIZERS["damped-rmsprop"].build(groups, 0.045, momentum)
+    for step, gradient in enumerate(GRADIENTS):
+        # The rate of a step stands in the velocity of later ones, as TensorFlow has it.
+        optimizer.param_groups[0]["lr"] = 0.045 / 2**step
+        module.weight.grad = torch.full_like(module.weight, gradient)
+        optimizer.step()
+    assert module.weight.item() == pytest.approx(weight, abs=1e-12)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.6])
+def test_damped_rmsprop_is_timms(momentum):
+    timm = pytest.importorskip("timm.optim")
+    torch.manual_seed(0)
+    one, other = nn.Linear(3, 2), nn.Linear(3, 2)
+    other.load_state_dict(one.state_dict())
+    optimizers = (
+        build_optimizer("damped-rmsprop", one, lr=0.1, momentum=momentum),
+        timm.RMSpropTF(other.parameters(), lr=0.1, alpha=0.9, eps=1.0, momentum=momentum),
+    )
+    for _ in range(4):
+        inputs = torch.randn(5, 3)
+        for module, optimizer in zip((one, other), optimizers, strict=True):
+            module.zero_grad()
+            module(inputs).square().sum().backward()
+            optimizer.step()
+    torch.testing.assert_close(one.weight, other.weight)
+    torch.testing.assert_close(one.bias, other.bias)
+
+
+def test_damped_rmsprop_asks_a_closure_for_gradients():
+    module = nn.Linear(1, 1, bias=False)
+    optimizer = OPTIMIZERS["damped-rmsprop"].build([{"params": [module.weight]}], 0.1, 0.0)
+    before = module.weight.item()
+
+    def closure():
+        loss = module(torch.ones(1, 1)).sum()
+        loss.backward()
+        return loss
+
+    assert optimizer.step(closure).item() == pytest.approx(before)
+    assert module.weight.item() == pytest.approx(before - 0.1 / math.sqrt(0.9 + 0.1 + 1))
+    assert optimizer.step() is None
+
+
 def test_adadelta():
     weight, square, moved = START, 0.0, 0.0
     for gradient in GRADIENTS:

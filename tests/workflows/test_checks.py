@@ -51,7 +51,7 @@ def test_what_fits() -> None:
 
 def test_a_resumed_run_keeps_its_settings() -> None:
     check_resumed(TrainOptions(resume=Path("x"), epochs=9, json=True, verbose="steps"))
-    with pytest.raises(UsageError, match="--batch, --lr cannot be changed there"):
+    with pytest.raises(UsageError, match="--batch, --lr cannot be changed there: leave them out"):
         check_resumed(TrainOptions(resume=Path("x"), lr=0.1, batch=3))
 
 
@@ -102,12 +102,22 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
         ({"filters": ("gausian",)}, "did you mean gaussian"),
         ({"augment": ("mixu",)}, "did you mean mixup"),
         ({"augment": ("none", "mixup")}, "none"),
+        ({"milestones": (0.5,)}, "--milestones belongs to --schedule step, .* here is cosine"),
+        ({"step_factor": 0.5, "recipe": "vgg-2014"}, "--step-factor belongs .* here is plateau"),
         ({"loss": "mse"}, "--loss mse does not fit a classification task"),
     ],
 )
 def test_what_does_not_fit_a_source(settings: dict[str, Any], hint: str) -> None:
     with pytest.raises(UsageError, match=hint):
         check_source(TrainOptions(**settings), open_source("digits"))
+
+
+@pytest.mark.parametrize(
+    "settings", [{"schedule": "step"}, {"recipe": "classical"}, {"recipe": "resnet-cifar-2015"}]
+)
+def test_drops_of_the_schedule_step(settings: dict[str, Any]) -> None:
+    options = TrainOptions(milestones=(0.5, 0.9), step_factor=0.3, **settings)
+    check_source(options, open_source("digits"))
 
 
 def test_balanced_sampling_needs_classes(tmp_path: Path) -> None:

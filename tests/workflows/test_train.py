@@ -60,7 +60,7 @@ def test_a_run_folder_holds_everything(finished: Run, folder: Path) -> None:
     names = {path.name for path in finished.path.iterdir()}
     assert names == {
         "options.toml", "plan.json", "model.json", "model.safetensors", "checkpoint", "log.csv",
-        "data.json", "data.csv", "train.json", "evaluate.json", "calibration.json",
+        "data.json", "data.csv", "check.json", "train.json", "evaluate.json", "calibration.json",
         "predictions.csv", "report.html", "tensorboard",
     }  # fmt: skip
     options = tomllib.loads(finished.options_file.read_text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from hubel.architectures.architecture import Architecture, PublishedWeights
 from hubel.architectures.weights import published
 from hubel.architectures.weights.reading import Reading
 from hubel.cli.tables import settings_table
-from hubel.errors import UsageError
+from hubel.errors import RunError, UsageError
 from hubel.results import Run
 from hubel.training.events import StepEvent
 from hubel.training.loop import Interrupted
@@ -171,9 +172,9 @@ def test_a_single_pass_freezes_nothing(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_body_may_stay_frozen(folder: Path, tmp_path: Path) -> None:
-    run = train(folder, tmp_path / "run", freeze_epochs=9, body_lr=1.0)
+    run = train(folder, tmp_path / "run", freeze_epochs=2, body_lr=1.0)
     plan = run.plan()
-    assert (plan["freeze_epochs"], plan["body_lr"]) == (9, 1.0)
+    assert (plan["freeze_epochs"], plan["body_lr"]) == (2, 1.0)
     state = load_file(run.weights_file)
     for name, tensor in published_state().items():
         if not name.startswith("8.") and "num" not in name:
@@ -201,6 +202,12 @@ def test_numbers_keep_their_head(folder: Path, tmp_path: Path) -> None:
     assert list(run.plan()["head"]) == ["network.8.weight", "network.8.bias"]
     state = load_file(run.weights_file)
     assert torch.equal(state["model.network.3.weight"], published_state()["3.weight"])
+
+
+def test_no_more_passes_are_frozen_than_there_are(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"--freeze-epochs 3 is more than .* 2 passes: give 2 to"):
+        train(folder, tmp_path / "run", freeze_epochs=3)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("name", ["freeze_epochs", "body_lr"])
@@ -241,3 +248,38 @@ def test_the_plan_is_shown(folder: Path, tmp_path: Path) -> None:
     assert "package:tiny, body frozen for 1 pass, body at 0.1 of the rate" in line
     assert "the new head learns first" in line
     assert "package:tiny" in run.report_file.read_text("utf-8")
+
+
+def test_a_run_is_read_as_it_was_trained(folder: Path, tmp_path: Path) -> None:
+    published = {"lr": 1e-9, "epochs": 1}
+    first = train(folder, tmp_path / "first", filters=("blur:3",), **published)
+    second = train(
+        folder, tmp_path / "second", model=str(first.path), pretrained=False, seed=1, **published
+    )
+    assert second.card().preprocessing == first.card().preprocessing
+    choices = {choice.name: choice for choice in second.plan().choices}
+    assert choices["size"].reason == f"{first.path} was trained at this size"
+    assert (choices["size"].chosen_by, choices["freeze_epochs"].value) == ("hubel", 0)
+    third = train(
+        folder, tmp_path / "third", model=str(second.path), pretrained=False, size=16,
+        fit="squash", colour="hsv", filters=("median:3",), **published,
+    )  # fmt: skip
+    stored = third.card().preprocessing
+    assert (stored["size"], stored["fit"], stored["colour"]) == (16, "squash", "hsv")
+    assert stored["filters"] == ["median:3"]
+    assert tuple(stored["mean"]) != MEANS, "the means of RGB are not those of HSV"
+    fourth = train(folder, tmp_path / "fourth", model=str(third.path), pretrained=False,
+                   **published)  # fmt: skip
+    assert fourth.card().preprocessing == stored, "the means of HSV are"
+    plain = train(folder, tmp_path / "plain", pretrained=False, normalise="none", **published)
+    after = train(folder, tmp_path / "after", pretrained=False, model=str(plain.path), **published)
+    assert after.card().preprocessing["normalisation"] == "none"
+
+
+def test_a_run_whose_preprocessing_is_damaged(folder: Path, tmp_path: Path) -> None:
+    first = train(folder, tmp_path / "first", epochs=1)
+    card = json.loads(first.model_file.read_text())
+    del card["preprocessing"]["mean"]
+    first.model_file.write_text(json.dumps(card))
+    with pytest.raises(RunError, match=r"The preprocessing of .*first is damaged: KeyError"):
+        train(folder, tmp_path / "second", model=str(first.path), pretrained=False)

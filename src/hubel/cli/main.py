@@ -149,5 +149,9 @@ def _checked(path: Path, settings: dict[str, Any], verb: str) -> dict[str, Any]:
 
 def _usage_sentence(error: Exception) -> str:
     """Return cyclopts' message on one line, with the way to help."""
+    from cyclopts import UnusedCliTokensError
+
     text = " ".join(str(error).split())
+    if isinstance(error, UnusedCliTokensError):
+        text += " A list takes its flag before each value: --augment safe --augment mirror."
     return f"{text} Try: hubel --help"

@@ -83,6 +83,7 @@ def _matters(plan: Plan) -> list[tuple[str, str, str]]:
         speed += f", weight decay {plan['weight_decay']:.3g}"
     layout = "channels-last" if plan["channels_last"] else "contiguous"
     threads = f"{plan['threads']} thread{'s' if plan['threads'] > 1 else ''}"
+    passes = f"{plan['epochs']} pass{'es' if plan['epochs'] > 1 else ''}"
     smoothing = plan["label_smoothing"]
     loss = plan["loss"] + (f", {smoothing:.0%} smoothed" if smoothing else "")
     return [
@@ -90,7 +91,7 @@ def _matters(plan: Plan) -> list[tuple[str, str, str]]:
         ("input", f"{plan['size']}×{plan['size']} pixels, {plan['channels']} channel"
          + ("s" if plan["channels"] > 1 else ""), "size"),
         *_start(plan),
-        ("length", f"{plan['epochs']} passes, {plan['steps']:,} steps of {update}",
+        ("length", f"{passes}, {plan['steps']:,} steps of {update}",
          "epochs" if plan["steps"] == plan["epochs"] * plan["steps_per_pass"] else "steps"),
         ("update", speed, "lr"),
         ("loss", loss, "loss"),

@@ -69,7 +69,7 @@ class Preprocessing:
         taken per channel over all pixels of the fitted pictures, as the network sees them, from
         exact counts: they do not depend on the number of threads. With `auto`, pictures that
         all have the same number of channels, neither 1 nor 3, keep them. `reading` is that of
-        published weights: its crop and scaling stand where the options leave them open, and the
+        trained weights: its fit and scaling stand where the options leave them open, and the
         colours are those of its network.
 
         Errors: UsageError for filters or a size that cannot be; SourceError without pictures;
@@ -85,7 +85,7 @@ class Preprocessing:
         fit, share = options.fit or "letterbox", 1.0
         if reading is not None and options.fit is None:
             fit, share = reading.fit, reading.share
-        known = reading is not None and options.normalise is None and colour in ("rgb", "grey")
+        known = reading is not None and options.normalise is None and colour in reading.colours
         draft = cls(
             size=size,
             channels=1 if colour == "grey" else 3,

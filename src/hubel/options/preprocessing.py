@@ -17,7 +17,7 @@ class PreprocessingOptions:
 
     fit: Fit | None = None
     """How a picture is brought to the square: crop its centre, letterbox it whole, or squash it
-    [default: letterbox; as published weights were trained, where training starts from them]."""
+    [default: letterbox; as the weights were trained, where training starts from trained ones]."""
 
     colour: Colour = "auto"
     """Colour space of the input; auto is grey where every picture is grey, else rgb."""
@@ -30,4 +30,4 @@ class PreprocessingOptions:
     normalise: Normalisation | None = None
     """Scaling of the input: per-channel mean and deviation of the training split, PCA or ZCA
     whitening, or none (values in 0 to 1) [default: standard; with the mean and deviation of
-    published weights, where training starts from them]."""
+    the weights, where training starts from trained ones]."""

@@ -11,6 +11,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from hubel.errors import UsageError, look_up
+from hubel.training.rmsprop import DampedRMSprop
 
 Groups = list[dict[str, Any]]
 SCALE: Final = "scale"
@@ -70,11 +71,9 @@ OPTIMIZERS: Final[Mapping[str, OptimizerKind]] = {
         source="tieleman2012rmsprop",
     ),
     "damped-rmsprop": OptimizerKind(
-        build=lambda groups, lr, momentum: torch.optim.RMSprop(
-            groups, lr=lr, momentum=momentum, alpha=0.9, eps=1.0
-        ),
+        build=lambda groups, lr, momentum: DampedRMSprop(groups, lr=lr, momentum=momentum),
         lr=0.045, momentum=0.0, weight_decay=0.0,
-        formula="s = 0.9 s + 0.1 g^2; v = m v + g / (sqrt(s) + 1); w -= lr v",
+        formula="s = 0.9 s + 0.1 g^2, s = 1 at first; v = m v + lr g / sqrt(s + 1); w -= v",
         source="szegedy2016rethinking",
     ),
     "adadelta": OptimizerKind(

@@ -94,7 +94,7 @@ def batches_of(pictures: int, batch: int) -> int:
 def choose_strength(draft: Draft, strength: float | None) -> None:
     """Set the strength of the augmentation, which follows from the number of passes."""
     epochs: int = draft["epochs"]
-    _own(draft, "augment_strength", strength, fitted_strength(epochs), f"{epochs} passes")
+    _own(draft, "augment_strength", strength, fitted_strength(epochs), _passes(epochs))
 
 
 def choose_steps(draft: Draft, steps: int | None, reason: str, budget_s: float = 0.0) -> None:
@@ -103,7 +103,9 @@ def choose_steps(draft: Draft, steps: int | None, reason: str, budget_s: float =
     draft.choose("revisions", [], "default", "none so far")
     if steps is None:
         epochs: int = draft["epochs"]
-        draft.choose("steps", epochs * per_pass, "default", f"{epochs} passes of {per_pass} steps")
+        draft.choose(
+            "steps", epochs * per_pass, "default", f"{_passes(epochs)} of {per_pass} steps"
+        )
         draft.choose("budget_s", None, "default", UNSET)
         return
     draft.choose("steps", steps, "hubel", reason)
@@ -127,6 +129,11 @@ def choose_freezing(draft: Draft, options: TrainOptions, head: tuple[str, ...]) 
                 f"leave out --{name.replace('_', '-')}."
             )
     epochs: int = draft["epochs"]
+    if options.budget is None and (options.freeze_epochs or 0) > epochs:
+        raise UsageError(
+            f"--freeze-epochs {options.freeze_epochs} is more than the training has, which is "
+            f"{_passes(epochs)}: give {epochs} to train the last layer alone, or more --epochs."
+        )
     by: ChosenBy = "default"
     rest, factor = 0, 1.0
     rest_reason = factor_reason = UNSET
@@ -183,6 +190,10 @@ def extend(plan: Plan, epochs: int, done: int) -> tuple[Settings, Plan]:
     )
     longer = Plan(choices=choices)
     return settings_of(longer), longer
+
+
+def _passes(number: int) -> str:
+    return "1 pass" if number == 1 else f"{number} passes"
 
 
 def _take(draft: Draft, name: str, value: Any, default: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hubel.errors import HubelError
 from hubel.results import Run
 from hubel.results.files import write_json
+from hubel.tracing.stand_ins import randomness_kept
 from hubel.training.settings import Settings
 from hubel.workflows.assembling import Network
 from hubel.workflows.check import check_network
@@ -16,7 +17,8 @@ def check_before(run: Run, network: Network, settings: Settings, watcher: Watche
     """Write check.json about the network of a run, and tell the watcher.
 
     Even an error in the design does not keep a run from its training: the user asked for it, and
-    the finding says what it costs. Where the network cannot be read, that is said.
+    the finding says what it costs. Where the network cannot be read, that is said, whatever went
+    wrong: a training needs no check. Random numbers are drawn afterwards as if nothing had been.
     """
     architecture = network.loaded.architecture
     named = Named(
@@ -27,9 +29,17 @@ def check_before(run: Run, network: Network, settings: Settings, watcher: Watche
         loss=settings.loss,
     )
     try:
-        check = check_network(named)
+        with randomness_kept():
+            check = check_network(named)
     except HubelError as problem:
         watcher.said(f"The network's design was not checked: {problem}")
+        return
+    except Exception as problem:  # noqa: BLE001 - any network must be trainable, readable or not
+        lines = str(problem).strip().splitlines() or [""]
+        reason = f"{type(problem).__name__}: {lines[0]}".rstrip(": .")
+        watcher.said(
+            f"The network's design was not checked ({reason}); it is trained all the same."
+        )
         return
     write_json(run.stage_file("check"), check)
     watcher.checked(check)

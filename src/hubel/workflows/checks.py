@@ -114,6 +114,16 @@ def _check_start(options: TrainOptions) -> None:
             )
 
 
+def _check_drops(options: TrainOptions, schedule: str) -> None:
+    """Raise UsageError for drops of the learning rate in a schedule that has none."""
+    for name in ("milestones", "step_factor"):
+        if getattr(options, name) is not None and schedule != "step":
+            raise UsageError(
+                f"{flag(name)} belongs to --schedule step, but the schedule here is {schedule}: "
+                "add --schedule step, or leave it out."
+            )
+
+
 def check_source(options: TrainOptions, source: Source) -> None:
     """Raise UsageError for options that do not fit what a source holds, before it is scanned."""
     task, outputs = source.index.task, len(source.index.classes)
@@ -121,6 +131,7 @@ def check_source(options: TrainOptions, source: Source) -> None:
     parse_arguments(options.model_arguments)
     parse_filters(options.filters)
     recipe = look_up(RECIPES, options.recipe, "recipe")
+    _check_drops(options, options.schedule or recipe.schedule)
     sets = recipe.augment if options.augment is None else options.augment
     Augmentation.from_names(sets, num_classes=outputs, seed=options.seed, task=task)
     build_loss(
@@ -144,5 +155,6 @@ def check_resumed(options: TrainOptions) -> None:
     if frozen:
         raise UsageError(
             f"--resume goes on with the run's own settings; {', '.join(map(flag, frozen))} cannot "
-            "be changed there: leave it out, or train anew without --resume."
+            f"be changed there: leave {'it' if len(frozen) == 1 else 'them'} out, or train anew "
+            "without --resume."
         )

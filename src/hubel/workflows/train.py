@@ -42,7 +42,7 @@ from hubel.workflows.interrupts import graceful
 from hubel.workflows.keeping import options_toml
 from hubel.workflows.resuming import resume
 from hubel.workflows.trainable import require_labels, require_trainable
-from hubel.workflows.transfer import Published, like_run, published_of, run_of, take_weights
+from hubel.workflows.transfer import Start, like_run, published_of, run_of, start_of, take_weights
 from hubel.workflows.watching import Watcher
 
 
@@ -85,6 +85,7 @@ def _train_new(
     base = run_of(options.model)
     asked, options = options, like_run(options, base) if base else options
     check_source(options, opened)
+    start = start_of(base) if base else published_of(options)
     run = Run(new_run_folder(options.out, opened.name, asked.model))
     try:
         dataset = inspect_source(
@@ -92,9 +93,8 @@ def _train_new(
         )
         watcher.inspected(dataset.inspection)
         require_trainable(dataset, allow_leaks=options.allow_leaks)
-        published = published_of(options)
-        draft = draft_settings(options, _facts(options, opened, dataset, published))
-        preprocessing = _measure(options, dataset, draft, published)
+        draft = draft_settings(options, _facts(options, opened, dataset, start))
+        preprocessing = _measure(options, dataset, draft, start)
         values = {name: choice.value for name, choice in draft.choices.items()}
         network = build_network(
             values,
@@ -107,8 +107,7 @@ def _train_new(
         if base is not None:
             note, fresh = take_weights(network.module, base, trust_code=options.trust_code)
             notes.append(note)
-        trained = base is not None or published is not None
-        head = head_of(network.module, draft["outputs"], fresh) if trained else ()
+        head = head_of(network.module, draft["outputs"], fresh) if start else ()
         _choose_measured(options, draft, network, dataset, preprocessing, run, began, head)
         settings, plan = draft.freeze()
         trainer = build_trainer(settings, network.module, dataset, preprocessing, run)
@@ -139,15 +138,13 @@ def _write_start(run: Run, dataset: Dataset, network: Network, plan: Plan, card:
     write_json(run.plan_file, plan)
 
 
-def _facts(
-    options: TrainOptions, source: Source, dataset: Dataset, published: Published | None
-) -> Facts:
+def _facts(options: TrainOptions, source: Source, dataset: Dataset, start: Start | None) -> Facts:
     """Gather what the settings depend on."""
     inspection = dataset.inspection
     median = inspection.short_sides.median
     size, reason = options.size, "set by you"
-    if size is None and published is not None:
-        size, reason = published.reading.size, f"{published.origin} was trained at this size"
+    if size is None and start is not None:
+        size, reason = start.reading.size, f"{start.origin} was trained at this size"
     elif size is None:
         size = choose_size(options.model, median)
         reason = f"the pictures' median short side is {median:g}, within what the network takes"
@@ -159,7 +156,7 @@ def _facts(
         size=size,
         size_reason=reason,
         train_pictures=len(dataset.positions(TRAIN)),
-        pretrained=published.origin if published else "",
+        pretrained=start.origin if start and start.published else "",
     )
 
 
@@ -169,7 +166,7 @@ def _channels(options: TrainOptions, inspection: Inspection) -> int:
 
 
 def _measure(
-    options: TrainOptions, dataset: Dataset, draft: Draft, published: Published | None
+    options: TrainOptions, dataset: Dataset, draft: Draft, start: Start | None
 ) -> Preprocessing:
     """Make the preprocessing object of the run and record its channels."""
     preprocessing = Preprocessing.measure(
@@ -179,7 +176,7 @@ def _measure(
         size=draft["size"],
         grey=dataset.inspection.grey,
         threads=options.threads,
-        reading=published.reading if published else None,
+        reading=start.reading if start else None,
     )
     draft.choose("channels", preprocessing.channels, "hubel", "colours of the pictures")
     return preprocessing

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
 from hubel.architectures.weights.published import published_weights, reading_of
 from hubel.architectures.weights.reading import Reading
+from hubel.errors import RunError
 from hubel.options import TrainOptions
 from hubel.results import Run
 from hubel.training.trained import load_trained
@@ -27,30 +29,59 @@ def run_of(model: str) -> Run | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
-    """Published weights that a training starts from, and how their pictures were read."""
+class Start:
+    """Trained weights that a training starts from, and how their pictures were read."""
 
     origin: str
     reading: Reading
+    published: bool = True
+    """Whether they are published ones, not those of a run."""
 
 
-def published_of(options: TrainOptions) -> Published | None:
+def published_of(options: TrainOptions) -> Start | None:
     """Return the published weights that the options ask for; UsageError where there are none."""
     if not (options.pretrained or options.weights):
         return None
     origin = published_weights(options.model, options.weights).origin
-    return Published(origin=origin, reading=reading_of(origin))
+    return Start(origin=origin, reading=reading_of(origin))
+
+
+def start_of(run: Run) -> Start:
+    """Return the weights of a run as a start; RunError where its preprocessing is damaged."""
+    stored = run.card().preprocessing
+    try:
+        reading = Reading(
+            size=stored["size"],
+            fit=stored["fit"],
+            share=stored.get("share", 1.0),
+            mean=tuple(stored["mean"]),
+            std=tuple(stored["std"]),
+            colours=(stored["colour"],),
+        )
+    except (KeyError, TypeError) as error:
+        raise RunError(f"The preprocessing of {run.path} is damaged: {error!r}.") from error
+    return Start(origin=str(run.path), reading=reading, published=False)
 
 
 def like_run(options: TrainOptions, run: Run) -> TrainOptions:
-    """Return `options` with the network of a run: its architecture, arguments and input size."""
+    """Return `options` with what a run's weights expect, where the options leave it open.
+
+    That is the architecture, its arguments, the colours, the classical filters and the kind of
+    normalisation; size, fit, mean and deviation come with the run's reading. A whitening is
+    measured anew, on the new pictures.
+    """
     card = run.card()
     arguments = options.model_arguments or tuple(
         f"{name}={str(value).lower() if isinstance(value, bool) else value}"
         for name, value in card.arguments.items()
     )
-    size = card.input_shape[1] if options.size is None else options.size
-    return replace(options, model=card.architecture, model_arguments=arguments, size=size)
+    stored = card.preprocessing
+    changes: dict[str, Any] = {"filters": options.filters or tuple(stored.get("filters", ()))}
+    if options.colour == "auto" and stored.get("colour") != "channels":
+        changes["colour"] = stored.get("colour", "auto")
+    if options.normalise is None and stored.get("normalisation") != "standard":
+        changes["normalise"] = stored.get("normalisation")
+    return replace(options, model=card.architecture, model_arguments=arguments, **changes)
 
 
 def take_weights(module: nn.Module, run: Run, *, trust_code: bool) -> tuple[str, tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""How pictures were brought to a network when its published weights were trained."""
+"""How pictures were brought to a network when its weights were trained."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """Size, cut and scaling of the pictures behind published weights.
+    """Size, cut and scaling of the pictures behind trained weights.
 
     "Resize the shorter side to R, crop the central S x S" is the central square of the share S/R
     of the shorter side, brought to S x S.
@@ -16,12 +16,14 @@ class Reading:
 
     size: int
     """Side of the input, in pixels."""
-    fit: Literal["crop", "squash"] = "crop"
+    fit: Literal["crop", "letterbox", "squash"] = "crop"
     share: float = 1.0
     """Of the shorter side, that the crop keeps."""
     mean: tuple[float, ...]
-    """Of red, green and blue, in values from 0 to 1."""
+    """Of the channels, in values from 0 to 1; of red, green and blue for published weights."""
     std: tuple[float, ...]
+    colours: tuple[str, ...] = ("rgb", "grey")
+    """Colour spaces of the input for which mean and deviation hold."""
 
     def scaling(self, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
         """Return mean and deviation for pictures of 3 channels or 1; None for others.
@@ -30,6 +32,6 @@ class Reading:
         """
         if channels == len(self.mean):
             return self.mean, self.std
-        if channels == 1:
+        if channels == 1 and self.mean:
             return (sum(self.mean) / len(self.mean),), (sum(self.std) / len(self.std),)
         return None
