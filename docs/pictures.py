@@ -197,9 +197,9 @@ def main() -> None:
             "train.json", "hubel train digits --model lenet5 --epochs 6 --json --out digits-lenet5"
         )
         keep("predict.jsonl", "hubel predict digits-run scans --top 3 --json")
-        read = [hubel, "check", "googlenet", "--html", "check.html"]
+        read = [hubel, "check", "squeezenet1_1", "--html", "check.html"]
         subprocess.run(read, cwd=folder, check=True, capture_output=True)
-        page(folder / "check.html", images / "check-page.png", height=1900)
+        page(folder / "check.html", images / "check-page.png", height=2000)
         page(folder / "digits-run" / "report.html", images / "report.png", height=1500)
         page(next((folder / "photos-data").glob("*.html")), images / "data-page.png", height=1500)
 

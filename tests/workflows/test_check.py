@@ -59,6 +59,11 @@ def test_a_batch_is_one_or_more():
         hubel.check(small(), (3, 8, 8), batch=0)
 
 
+def test_outputs_are_one_or_more():
+    with pytest.raises(UsageError, match="--outputs takes a number 1 or more, not 0"):
+        hubel.check("hubelnet", outputs=0)
+
+
 def test_a_rule_can_be_silenced_and_must_exist():
     wrong = small(nn.Softmax(1))
     assert "check/softmax-before-loss" in ids(hubel.check(wrong, (3, 8, 8)), "error")

@@ -55,6 +55,8 @@ def check(
     """
     if batch < 1:
         raise UsageError(f"--batch takes a number 1 or more, not {batch}.")
+    if outputs is not None and outputs < 1:
+        raise UsageError(f"--outputs takes a number 1 or more, not {outputs}.")
     for name in silence:
         look_up(RULES, name, "rule")
     wanted = Wanted(
