@@ -38,7 +38,7 @@ PUBLISHED = (
     "wide_resnet50_2",
 )
 KNOWN = {
-    "alexnet": {"check/initialisation"},  # torchvision's; PyTorch's default draw: variance 1 / (3 fan-in)
+    "alexnet": {"check/initialisation"},  # torchvision's: PyTorch's draw, variance 1 / (3 fan-in)
     "lenet5": {"check/initialisation"},  # the paper's draw: ±2.4 / fan-in
     "nin": {"check/initialisation"},  # the released draw: the deviations of its table
     "squeezenet1_1": {"check/initialisation"},  # the released draw: variance 1 / fan-in
