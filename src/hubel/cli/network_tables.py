@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from hubel.cli.tables import plain_table
+from hubel.report.check_page import short
 from hubel.report.drawing import boxes_of
 from hubel.results import Check, LayerRow, NetworkEntry, NetworkPage
 
@@ -19,28 +20,36 @@ CHAIN: Final = 4
 
 
 def models_table(networks: Sequence[NetworkEntry]) -> RenderableType:
-    """Return one line a network, by year."""
+    """Return one line a network, by year, narrow enough for 80 columns."""
     table = plain_table(
-        "network", "year", ">parameters", ">MACs", "input", ">top-1", ">top-5", "weights", "source"
+        "network", "year", ">params", ">MACs", "input", ">top-1", ">top-5", "weights"
     )
+    for column in table.columns:
+        column.no_wrap = True
     for network in networks:
         errors = network.errors
+        channels, _, side = network.input
         table.add_row(
             Text(network.name, "bold"),
             str(network.year),
-            f"{network.params:,}",
-            f"{network.macs / 1e6:,.1f} M",
-            "×".join(map(str, network.input)),
+            short(network.params),
+            short(network.macs),
+            f"{channels}×{side}²",
             _error(errors and errors.top1),
             _error(errors and errors.top5),
-            ", ".join(dict.fromkeys(origin.partition(":")[0] for origin in network.weights)),
-            Text(errors.source if errors else network.source, "dim"),
+            _mechanism(network.weights),
         )
     table.caption = (
-        "top-1 and top-5: published error rates in percent; hubel models NAME says on which data "
-        "and how they were measured, and shows the table of the paper"
+        "top-1, top-5: published error rates in percent; hubel models NAME gives their source and "
+        "how they were measured, exact numbers, and the table of the paper"
     )
     return table
+
+
+def _mechanism(origins: Sequence[str]) -> str:
+    """Return how published weights come: by a package, without a network, where there is one."""
+    kinds = [origin.partition(":")[0] for origin in origins]
+    return "package" if "package" in kinds else kinds[0] if kinds else ""
 
 
 def page_parts(page: NetworkPage, check: Check) -> Iterator[RenderableType]:
