@@ -19,16 +19,16 @@ import torch
 from torch import Tensor, nn
 
 from hubel.data.batching import Batch, BatchLoader
-from hubel.errors import TrainingError
 from hubel.results import EpochRow, Run
 from hubel.training.averaging import WeightAverage
 from hubel.training.body import Body
 from hubel.training.budget import MILESTONES
 from hubel.training.checkpoint import BEST, LAST, PREVIOUS, Checkpoint, save
 from hubel.training.events import Observer, Phases, StepEvent
-from hubel.training.outputs import LossFunction, forward, hits, logits_of, losses_of
+from hubel.training.outputs import LossFunction
 from hubel.training.progress import Progress
 from hubel.training.settings import Settings
+from hubel.training.stepping import Stepper
 from hubel.training.updating import Updater
 
 Score = Callable[[nn.Module], tuple[float, float]]
@@ -62,12 +62,12 @@ class Trainer:
         self.settings = settings
         self.module = module
         self.loader = loader
-        self.loss = loss
         self.run_folder = run
         self.validate = validate
         self.constants = constants
         """Tensors that training does not change (whitening matrices), kept in each checkpoint."""
         self.observers = observers
+        self.stepper = Stepper(settings, module, loss, loader.source.index.keys)
         self.updater = Updater(settings, module)
         self.body = Body(module, settings.head) if settings.freeze_epochs else None
         self.average = WeightAverage(module, settings.ema) if settings.ema else None
@@ -196,48 +196,33 @@ class Trainer:
         """Add up the gradients of `accumulate` batches, then change the weights once."""
         progress = self.progress
         pictures = self._pictures_of_step()
-        times = [0.0, 0.0, 0.0, 0.0]
-        total = 0.0
-        inputs = logits = torch.empty(0)
-        for batch in islice(batches, self._batches_of_step()):
-            inputs = batch.inputs
-            t0 = time.perf_counter()
-            outputs = forward(self.module, inputs, self.settings.precision)
-            t1 = time.perf_counter()
-            value = losses_of(self.loss, outputs, batch.targets).sum() / pictures
-            t2 = time.perf_counter()
-            value.backward()
-            t3 = time.perf_counter()
-            spent = (batch.waited_s, t1 - t0, t2 - t1, t3 - t2)
-            times = [time + more for time, more in zip(times, spent, strict=True)]
-            total += float(value.detach())
-            self._refuse_non_finite(total, batch)
-            logits = logits_of(outputs).detach()
-            progress.hits += hits(logits, batch.targets, self.settings.task)
-        t4 = time.perf_counter()
+        found = self.stepper.gradients(
+            islice(batches, self._batches_of_step()), pictures=pictures, step=progress.step + 1
+        )
+        started = time.perf_counter()
         lr = self.updater.update(progress.step)
         if self.average:
             self.average.update(self.module, progress.step + 1)
-        progress.loss_sum += total * pictures
+        progress.loss_sum += found.loss * pictures
+        progress.hits += found.hits
         progress.pictures += pictures
-        progress.waited_s += times[0]
-        load_ms, forward_ms, loss_ms, backward_ms = (seconds * 1e3 for seconds in times)
+        progress.waited_s += found.load_s
         return StepEvent(
             step=progress.step + 1,
             pass_number=pass_index + 1,
             lr=lr,
-            loss=total,
+            loss=found.loss,
             accuracy=self._accuracy(),
             pictures=pictures,
-            inputs=inputs,
-            outputs=logits,
+            inputs=found.inputs,
+            outputs=found.logits,
             module=self.module,
             phases=Phases(
-                load_ms=load_ms,
-                forward_ms=forward_ms,
-                loss_ms=loss_ms,
-                backward_ms=backward_ms,
-                update_ms=(time.perf_counter() - t4) * 1e3,
+                load_ms=found.load_s * 1e3,
+                forward_ms=found.forward_s * 1e3,
+                loss_ms=found.loss_s * 1e3,
+                backward_ms=found.backward_s * 1e3,
+                update_ms=(time.perf_counter() - started) * 1e3,
             ),
         )
 
@@ -258,16 +243,6 @@ class Trainer:
         if self.settings.task != "classification":
             return math.nan
         return self.progress.hits / self.progress.pictures
-
-    def _refuse_non_finite(self, loss: float, batch: Batch) -> None:
-        if math.isfinite(loss):
-            return
-        keys = [self.loader.source.index.keys[int(row)] for row in batch.positions[:5]]
-        raise TrainingError(
-            f"The loss became {loss} at step {self.progress.step + 1}, in a batch that begins with "
-            f"{', '.join(keys)}; the last checkpoint is intact. Try a lower --lr, --clip 1, or "
-            f"hubel data on the source."
-        )
 
     def _close_pass(self) -> EpochRow:
         """Validate, log, remember the best, and write a checkpoint."""
