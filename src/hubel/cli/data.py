@@ -44,4 +44,6 @@ def data(
     out.print(f"Page: {folder / 'data.html'}")
     if settings.preview:
         out.print(f"Preview: {folder / 'preview'}")
+    if settings.shards is not None:
+        out.print(f"Shards: {settings.shards}")
     return 0

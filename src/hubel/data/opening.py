@@ -11,15 +11,17 @@ from hubel.data.digits import open_digits
 from hubel.data.folder import open_folder
 from hubel.data.idx import is_idx, open_idx_file
 from hubel.data.naming import check_class_names, is_picture
+from hubel.data.shards import list_shards, open_shards
 from hubel.data.source import Index, Source
 from hubel.data.table import TABLE_SUFFIXES, open_table
 from hubel.errors import SourceError, UsageError, close_matches
 
 KINDS = (
     "a folder with a sub-folder a class, a folder with train/ val/ test/, a folder of pictures, "
-    "a .csv, .tsv or .parquet table, idx files of the MNIST family, an .npz file, or digits"
+    "a .csv, .tsv or .parquet table, tar shards in the WebDataset layout, idx files of the MNIST "
+    "family, an .npz file, or digits"
 )
-_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
+_ARCHIVES = (".zip", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 
 
 def open_source(spec: str | Path | Source) -> Source:
@@ -48,8 +50,11 @@ def _open_path(path: Path, name: str) -> Source:
     if not path.exists():
         raise UsageError(f"There is no source {name!r}: {_offer(path)}")
     if path.is_dir():
-        return open_folder(path, name)
+        shards = list_shards(path)
+        return open_shards(shards, path, name) if shards else open_folder(path, name)
     suffix = path.suffix.lower()
+    if suffix == ".tar":
+        return open_shards([path], path.parent, name)
     if suffix in TABLE_SUFFIXES:
         return open_table(path, name)
     if suffix == ".npz":

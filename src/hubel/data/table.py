@@ -23,7 +23,7 @@ _COLUMNS: Final = ("path", "label", "split", "group", "target")
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
+class Table:
     """The cells of a table as stripped text; an empty text is an empty cell."""
 
     name: str
@@ -59,9 +59,18 @@ def open_table(path: Path, name: str) -> Source:
     targets = {column: _target_name(column) for column in table.columns if _target_name(column)}
     _check_columns(table, targets)
     keys = _paths(table, path.parent)
+    return FileSource(name, path.parent, index_of(table, keys, targets))
+
+
+def index_of(table: Table, keys: list[str], targets: dict[str, str]) -> Index:
+    """Return the index of pictures called `keys`, from the columns label, split and group.
+
+    `targets` maps columns of numbers to the names of the targets. Errors: SourceError that names
+    the rows.
+    """
     task, classes, labels = _labels(table, targets)
-    check_class_names(classes, name)
-    index = Index(
+    check_class_names(classes, table.name)
+    return Index(
         task=task,
         classes=classes,
         keys=keys,
@@ -69,10 +78,9 @@ def open_table(path: Path, name: str) -> Source:
         splits=_splits(table),
         groups=_groups(table.columns.get("group")),
     )
-    return FileSource(name, path.parent, index)
 
 
-def _read(path: Path, name: str) -> _Table:
+def _read(path: Path, name: str) -> Table:
     """Read a CSV or TSV file."""
     delimiter = TABLE_SUFFIXES[path.suffix.lower()]
     try:
@@ -105,7 +113,7 @@ def _read(path: Path, name: str) -> _Table:
     return _table(name, header, cells, first_row=2, skipped=skipped)
 
 
-def _read_parquet(path: Path, name: str) -> _Table:
+def _read_parquet(path: Path, name: str) -> Table:
     """Read a Parquet file; row 1 is the first picture."""
     try:
         import pyarrow as pa
@@ -137,7 +145,7 @@ def _table(
     *,
     first_row: int,
     skipped: frozenset[int],
-) -> _Table:
+) -> Table:
     twice = sorted({column for column in header if header.count(column) > 1})
     if twice:
         raise SourceError(f"{name} has two columns called {twice[0]!r}; rename one.")
@@ -145,7 +153,7 @@ def _table(
     if not length:
         raise SourceError(f"{name} has no rows below its first: there are no pictures in it.")
     columns = dict(zip(header, cells, strict=True))
-    return _Table(name, columns, first_row, skipped, length)
+    return Table(name, columns, first_row, skipped, length)
 
 
 def _target_name(column: str) -> str:
@@ -158,7 +166,7 @@ def _target_name(column: str) -> str:
     return ""
 
 
-def _check_columns(table: _Table, targets: dict[str, str]) -> None:
+def _check_columns(table: Table, targets: dict[str, str]) -> None:
     if "path" not in table.columns:
         raise SourceError(
             f"{table.name} has no column 'path': its columns are {some(list(table.columns), 10)}."
@@ -178,7 +186,7 @@ def _check_columns(table: _Table, targets: dict[str, str]) -> None:
                 raise SourceError(f"{table.name} has a column {column!r}: {near.strip()}")
 
 
-def _paths(table: _Table, folder: Path) -> list[str]:
+def _paths(table: Table, folder: Path) -> list[str]:
     """Return the keys: the paths as written, with `/`; every one exists, and only once."""
     if empty := table.rows_where(lambda cell: not cell, "path"):
         raise SourceError(f"The path is missing in {rows(empty)} of {table.name}.")
@@ -202,7 +210,7 @@ def _paths(table: _Table, folder: Path) -> list[str]:
     return keys
 
 
-def _labels(table: _Table, targets: dict[str, str]) -> tuple[Task, tuple[str, ...], NDArray[Any]]:
+def _labels(table: Table, targets: dict[str, str]) -> tuple[Task, tuple[str, ...], NDArray[Any]]:
     if targets:
         columns = [_numbers(table, column) for column in targets]
         return "regression", tuple(targets.values()), np.stack(columns, axis=1)
@@ -229,7 +237,7 @@ def _labels(table: _Table, targets: dict[str, str]) -> tuple[Task, tuple[str, ..
     return "multilabel", classes, matrix
 
 
-def _numbers(table: _Table, column: str) -> NDArray[np.float32]:
+def _numbers(table: Table, column: str) -> NDArray[np.float32]:
     """Return a column of finite numbers."""
     wrong = table.rows_where(lambda cell: not _is_number(cell), column)
     if wrong:
@@ -250,7 +258,7 @@ def _is_number(cell: str) -> bool:
         return False
 
 
-def _splits(table: _Table) -> NDArray[np.int8]:
+def _splits(table: Table) -> NDArray[np.int8]:
     cells = table.columns.get("split")
     if cells is None:
         return np.full(table.length, UNSPLIT, np.int8)

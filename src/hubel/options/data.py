@@ -20,6 +20,12 @@ class DataOptions(PreprocessingOptions):
     """Augmentation sets shown by --preview: none, safe, mirror, shift, crop, mixup, cutmix,
     erasing, randaugment."""
 
+    shards: Path | None = None
+    """Write the pictures as tar shards in the WebDataset layout into this new folder."""
+
+    shard_mb: int = 256
+    """Size of a shard, in megabytes; the last picture may exceed it."""
+
     seed: int = 0
     """Seed of the splits that hubel makes and of the preview."""
 

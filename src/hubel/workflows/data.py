@@ -9,6 +9,7 @@ from typing import Any, Final
 from hubel.data.dataset import Dataset
 from hubel.data.integrity import inspect_source
 from hubel.data.opening import open_source
+from hubel.data.sharding import check_shards, write_shards
 from hubel.data.source import TRAIN, Source
 from hubel.data.thumbnails import thumbnail
 from hubel.errors import RunError, UsageError
@@ -44,6 +45,8 @@ def inspect(
     options = gather_options(DataOptions, options, settings)
     if options.threads is not None and options.threads < 1:
         raise UsageError(f"--threads takes a number 1 or more, not {options.threads}.")
+    if options.shards is not None:
+        check_shards(options.shards, options.shard_mb)
     opened = open_source(source)
     out = _folder(results_folder(opened.name, options))
     dataset = inspect_source(opened, seed=options.seed, threads=options.threads, progress=progress)
@@ -52,6 +55,8 @@ def inspect(
     _write_page(out / "data.html", dataset)
     if options.preview:
         _write_preview(out, dataset, options)
+    if options.shards is not None:
+        write_shards(dataset, options.shards, largest=options.shard_mb * 1_000_000)
     return inspection
 
 
