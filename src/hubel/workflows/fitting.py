@@ -14,7 +14,7 @@ from hubel.training.hardware.compiling import choose_compile
 from hubel.training.hardware.devices import choose_device
 from hubel.training.hardware.memory import Fit, fit_memory
 from hubel.training.hardware.store import Store
-from hubel.training.settings import UNSET, ChosenBy, Draft
+from hubel.training.settings import ChosenBy, Draft
 from hubel.workflows.watching import Watcher
 
 MOST_TIMED: int = 64
@@ -81,7 +81,6 @@ def _choose_pictures(subject: Subject, device: torch.device) -> None:
     shape = (draft["channels"], draft["size"], draft["size"])
     fit: Fit = fit_memory(subject.module, shape, batch, device)
     if fit.fits:
-        draft.choose("micro_batch", batch, "default", UNSET)
         return
     draft.choose("micro_batch", fit.pictures, "hubel", fit.reason)
     subject.watcher.said(

@@ -14,7 +14,7 @@ from hubel.tracing import trace
 from hubel.tracing.stand_ins import randomness_kept
 from hubel.training.hardware.limits import available_memory
 
-MARGIN: Final = 1.35
+MARGIN: Final = 1.4
 """How much more the process takes than the estimate: kernels' workspace, kept heap, batches ahead.
 
 Peak resident memory of training steps, beyond what torch itself takes, against the estimate: see
@@ -45,17 +45,23 @@ def fit_memory(
 
     It fits where MARGIN times the estimated peak of a training step is at most what is available
     (`available` bytes, by default as `available_memory` says). The estimate is linear in the
-    pictures, so it is taken from two traces. A network that cannot be traced is given the batch.
+    pictures, so it is taken from two small traces. A network that cannot be traced is given the batch.
     Batch statistics are those of the pictures that are computed at a time.
     """
     room = available_memory(device) if available is None else available
-    estimated = None if room is None else _peaks(module, input_shape, batch)
-    if room is None or estimated is None:
+    few = min(batch, LEAST)
+    small = None if room is None else _peak(module, input_shape, few)
+    if room is None or small is None:
         return Fit(pictures=batch, fits=True, reason="the memory it needs is not known")
-    fixed, each = estimated
+    if MARGIN * small * batch <= room * few:
+        # No less than the truth, since the weights are counted once for every two pictures.
+        return Fit(pictures=batch, fits=True, reason="it fits into the memory by far")
+    large = _peak(module, input_shape, 2 * few) or 2 * small
+    each = (large - small) / few
+    fixed = small - each * few
     pictures = batch
-    while pictures > LEAST and MARGIN * (fixed + each * pictures) > room:
-        pictures = max(-(-pictures // 2), LEAST)
+    while pictures > few and MARGIN * (fixed + each * pictures) > room:
+        pictures = max(-(-pictures // 2), few)
     needed = f"a step on {batch} needs about {_gigabytes(MARGIN * (fixed + each * batch))}"
     return Fit(
         pictures=pictures,
@@ -64,23 +70,15 @@ def fit_memory(
     )
 
 
-def _peaks(
-    module: nn.Module, input_shape: tuple[int, int, int], batch: int
-) -> tuple[float, float] | None:
-    """Return the peak's fixed part and its part a picture, in bytes; None where it is unknown."""
-    few = LEAST if batch > LEAST else 1
+def _peak(module: nn.Module, input_shape: tuple[int, int, int], pictures: int) -> int | None:
+    """Return the estimated peak of a training step, in bytes; None where it is unknown."""
     try:
         with randomness_kept():
-            small, large = (
-                training_peak(trace(module, input_shape, batch=pictures))
-                for pictures in (few, 2 * few)
-            )
+            return training_peak(trace(module, input_shape, batch=pictures))
     except HubelError:
         return None
     except Exception:  # noqa: BLE001 - any network must be trainable, readable or not
         return None
-    each = (large - small) / few
-    return small - each * few, each
 
 
 def _gigabytes(number: float) -> str:

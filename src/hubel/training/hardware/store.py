@@ -103,10 +103,10 @@ class Store:
 
     def keep_timed(self, key: str, timed: Timed) -> Timed:
         """Keep what was measured; where another process was first, its measurement counts."""
-        networks = self._latest().networks
-        known = networks.get(key, timed)
-        rest = {name: one for name, one in networks.items() if name != key}
-        self.known = replace(self.known, networks=_newest({**rest, key: known}))
+        latest = self._latest()
+        known = latest.networks.get(key, timed)
+        rest = {name: one for name, one in latest.networks.items() if name != key}
+        self.known = replace(latest, networks=_newest({**rest, key: known}))
         self._write()
         return known
 
@@ -116,8 +116,9 @@ class Store:
 
     def keep_compiled(self, key: str, compiled: Compiled) -> None:
         """Keep what torch.compile did for a network."""
-        others = self._latest().compiled
-        self.known = replace(self.known, compiled=_newest({**others, key: compiled}))
+        latest = self._latest()
+        rest = {name: one for name, one in latest.compiled.items() if name != key}
+        self.known = replace(latest, compiled=_newest({**rest, key: compiled}))
         self._write()
 
     def _latest(self) -> Known:
