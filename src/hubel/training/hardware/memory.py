@@ -45,8 +45,8 @@ def fit_memory(
 
     It fits where MARGIN times the estimated peak of a training step is at most what is available
     (`available` bytes, by default as `available_memory` says). The estimate is linear in the
-    pictures, so it is taken from two small traces. A network that cannot be traced is given the batch.
-    Batch statistics are those of the pictures that are computed at a time.
+    pictures, so it is taken from two small traces. A network that cannot be traced is given the
+    batch. Batch statistics are those of the pictures that are computed at a time.
     """
     room = available_memory(device) if available is None else available
     few = min(batch, LEAST)
