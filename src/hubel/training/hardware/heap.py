@@ -5,11 +5,12 @@ is freed. A training step allocates the same large tensors again and again, so e
 fault for every 4 KiB of every activation, and the kernel zeroes each page. With both thresholds out
 of the way, freed memory stays in the heap and the next step takes it as it is.
 
-Measured with MobileNet v2, 128 px, batch 64, channels-last, 1 thread (AMD EPYC with AVX2, glibc
-2.36, medians of 4 steps in each of 2 processes a variant, in turns): see docs/speed.md.
+A step on MobileNet v2, 128 px, batch 64, channels-last, 1 thread, took 3.1 and 3.2 s of processor
+time with 382,000 and 428,000 page faults, and 1.4 and 1.6 s with none after this (AMD EPYC with
+AVX2, glibc 2.36, PyTorch 2.14; medians of 4 steps in each of 2 processes, in turns).
 
 What it costs: the process keeps its peak of memory until it ends, and the heap is a little
-fragmented: the peak of resident memory is 15 to 20% higher. It does not grow from step to step.
+fragmented: there, peak resident memory was 12 and 16% higher.
 """
 
 from __future__ import annotations
