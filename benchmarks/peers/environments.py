@@ -55,7 +55,7 @@ class Work:
 
 
 def add_work_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add where the work is done; `Work` comes out of `work(arguments)`."""
+    """Add where the work is done; `open_work` takes them."""
     parser.add_argument(
         "--work",
         type=Path,
@@ -76,7 +76,7 @@ def add_work_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--again", action="store_true", help="measure these arms once more")
 
 
-def work(folder: Path, environment: list[str], only: list[str], again: bool) -> Work:
+def open_work(folder: Path, environment: list[str], only: list[str], again: bool) -> Work:
     """Return the work folder that the arguments name."""
     given = {}
     for pair in environment:
