@@ -43,6 +43,12 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
 }
 
 
+def _stop(number: int, frame: object) -> None:
+    """End as after an interrupt, so that the process that is measured ends, too."""
+    del frame
+    sys.exit(128 + number)
+
+
 def main() -> None:
     """Run one benchmark."""
     signal.signal(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,8 @@ from benchmarks.time_to_accuracy.moments import (
 )
 
 LEVELS: Final = (0.90, 0.92, 0.93, 0.94, 0.95)
+
+TICKS: Final = (10, 20, 30, 60, 120, 300, 600, 900)
 
 RULE: Final = (
     "Fashion-MNIST, 60,000 pictures to train on and 10,000 to test, from the same idx files (for "
@@ -201,7 +204,7 @@ def draw(groups: Sequence[Group], limit_s: float) -> Path:
     lines = {"hubel": "-", "documented": ":", "best": "--", "ceiling": "-."}
 
     def on(axes: Any) -> None:
-        for group in groups:
+        for group, marker in zip(groups, cycle(".^sDvP*X"), strict=False):
             found = sorted(
                 (one for one in group.moments() if one.seconds <= limit_s),
                 key=lambda one: one.seconds,
@@ -210,10 +213,20 @@ def draw(groups: Sequence[Group], limit_s: float) -> Path:
             seconds = [one.seconds for one in found]
             so_far = [100 * max(x.accuracy for x in found[: i + 1]) for i in range(len(found))]
             style = lines[group.variant]
-            axes.plot(seconds, [100 * one.accuracy for one in found], ".", color=tone, alpha=0.4)
-            axes.step(seconds, so_far, style, where="post", color=tone, label=group.name)
+            values = [100 * one.accuracy for one in found]
+            axes.plot(seconds, values, marker, color=tone, alpha=0.4, markersize=5)
+            axes.step(
+                *(seconds, so_far, style),
+                where="post",
+                marker=marker,
+                markersize=5,
+                color=tone,
+                label=group.name,
+            )
         axes.set_xscale("log")
         axes.set_xlim(5, limit_s * 1.05)
+        ticks = [tick for tick in TICKS if tick <= limit_s]
+        axes.set_xticks(ticks, [str(tick) for tick in ticks])
         axes.set_ylim(bottom=80)
         axes.set_xlabel("seconds since the process started")
         axes.set_ylabel("test accuracy in %")

@@ -86,7 +86,7 @@ def test_a_level_is_the_median_over_seeds_of_the_first_run_of_each():
 
 def test_epochs_that_fit_count_the_start_up_once():
     # 10 s of start-up and 20 s an epoch: 4 epochs end at 90 s, a fifth would at 110 s.
-    assert epochs_that_fit(run((30, 0.5)), 100) == 4
+    assert epochs_that_fit(run((30, 0.5)), 110) == 4
     assert epochs_that_fit(run((30, 0.5)), 112) == 5
     assert epochs_that_fit(run(), 100) is None
 
