@@ -67,6 +67,7 @@ def _fit_batch(draft: Draft, facts: Facts) -> None:
     if draft["batch"] > facts.train_pictures:
         reason = f"the training split holds {facts.train_pictures} pictures"
         draft.choose("batch", facts.train_pictures, "hubel", reason)
+    draft.choose("micro_batch", draft["batch"], "default", UNSET)
     batches = batches_of(facts.train_pictures, draft["batch"])
     if draft["optimizer"] == "gd":
         draft.choose("accumulate", batches, "hubel", "gd takes one step a pass")

@@ -66,6 +66,8 @@ class Settings:
     revisions: tuple[tuple[int, int], ...]
     """How a budget's number of steps was revised: (step, new total), see `Timeline`."""
     batch: int
+    micro_batch: int = 0
+    """Pictures at a time, at most `batch`; 0 in runs that are older than this setting: `batch`."""
     accumulate: int
     dropout: float
     augment: tuple[str, ...]
@@ -76,9 +78,12 @@ class Settings:
     """None where gradients are not clipped."""
     patience: int | None
     """None where training never stops early."""
+    device: str = "cpu"
     precision: Precision
     channels_last: bool
     threads: int
+    compile: bool = False
+    """Whether torch.compile compiles the network."""
     checkpoint_every_s: float
 
 

@@ -19,6 +19,7 @@ from hubel.data.preprocessing import Preprocessing
 from hubel.data.source import TRAIN, VAL
 from hubel.results import ModelCard, Run
 from hubel.training.evaluation import quick_score
+from hubel.training.hardware.compiling import compile_network
 from hubel.training.loop import Score, Trainer
 from hubel.training.losses import balance_weights, build_loss
 from hubel.training.numbers import InUnits, in_units
@@ -85,10 +86,12 @@ def build_trainer(
 ) -> Trainer:
     """Join settings, network and pictures into a trainer."""
     layout = torch.channels_last if settings.channels_last else torch.contiguous_format
-    module = module.to(memory_format=layout)
+    module = module.to(torch.device(settings.device)).to(memory_format=layout)
     labels = dataset.labels_of(dataset.positions(TRAIN))
     if isinstance(module, InUnits):
         module.measure(labels)
+    if settings.compile:
+        compile_network(module)
     return Trainer(
         settings,
         module,

@@ -27,18 +27,18 @@ def finish(run: Run, trainer: Trainer, ending: Ending, dataset: Dataset, watcher
     """Write the kept weights, evaluate them on the test split, and write the report."""
     best = load(run.checkpoints / BEST)
     save_tensors(run.weights_file, best.tensors)
-    evaluation = _evaluate(run, dataset)
+    evaluation = _evaluate(run, dataset, EvaluateOptions(device=trainer.settings.device))
     write_json(run.stage_file("train"), _training(run, trainer, ending, dataset, evaluation))
     if evaluation is not None:
         watcher.evaluated(evaluation)
     write_report(run, options=ReportOptions())
 
 
-def _evaluate(run: Run, dataset: Dataset) -> Evaluation | None:
+def _evaluate(run: Run, dataset: Dataset, options: EvaluateOptions) -> Evaluation | None:
     """Evaluate on the test split; None where it holds no picture."""
     if not len(dataset.positions(TEST)):
         return None
-    return evaluate_dataset(run, dataset, EvaluateOptions())
+    return evaluate_dataset(run, dataset, options)
 
 
 def _training(

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.source import Source
-from hubel.errors import RunError
+from hubel.errors import RunError, UsageError
 from hubel.options import TrainOptions
 from hubel.results import ModelCard, Run
 from hubel.results.files import write_json
 from hubel.training.checkpoint import Checkpoint, load_newest
+from hubel.training.hardware.devices import choose_device
 from hubel.training.logs import CsvLog, TensorBoardLog
 from hubel.training.loop import Trainer
 from hubel.training.planning import extend
@@ -50,6 +51,7 @@ def resume(options: TrainOptions, source: str | Path | Source | None, watcher: W
     done = int(checkpoint.values["step"])
     if options.epochs is not None:
         settings, plan = extend(plan, options.epochs, done)
+    settings = _on_this_machine(settings, watcher)
     torch.set_num_threads(settings.threads)
     dataset = own_dataset(run, source, progress=watcher.scanning)
     watcher.inspected(dataset.inspection)
@@ -68,6 +70,20 @@ def resume(options: TrainOptions, source: str | Path | Source | None, watcher: W
         ending = trainer.train()
     finish(run, trainer, ending, dataset, watcher)
     return run
+
+
+def _on_this_machine(settings: Settings, watcher: Watcher) -> Settings:
+    """Return the settings, with another device where the run's own is not here."""
+    try:
+        choose_device(settings.device)
+    except UsageError:
+        device = str(choose_device())
+        watcher.said(
+            f"The run was trained on {settings.device}, which is not here: it goes on on {device}, "
+            "and its bits may differ."
+        )
+        return replace(settings, device=device)
+    return settings
 
 
 def _same_network(run: Run, card: ModelCard, settings: Settings, *, trust_code: bool) -> Network:

@@ -22,7 +22,7 @@ from hubel.options.gathering import gather_options
 from hubel.results import Inspection, ModelCard, Plan, Run
 from hubel.results.files import write_bytes, write_json
 from hubel.training.body import head_of
-from hubel.training.hardware import choose_arithmetic
+from hubel.training.hardware.heap import keep_heap
 from hubel.training.logs import CsvLog, TensorBoardLog
 from hubel.training.planning import (
     Facts,
@@ -31,12 +31,13 @@ from hubel.training.planning import (
     choose_strength,
     draft_settings,
 )
-from hubel.training.settings import ChosenBy, Draft
+from hubel.training.settings import Draft
 from hubel.workflows.assembling import Network, build_network, build_trainer, card_of
 from hubel.workflows.budgeting import Recorder, steps_for_budget
 from hubel.workflows.checking import check_before
 from hubel.workflows.checks import check_fresh, check_source
 from hubel.workflows.finishing import finish
+from hubel.workflows.fitting import Subject, fit_to_machine
 from hubel.workflows.folders import new_run_folder
 from hubel.workflows.interrupts import graceful
 from hubel.workflows.keeping import options_toml
@@ -66,6 +67,7 @@ def train(
     options = gather_options(TrainOptions, options, settings)
     watcher = watcher or Watcher()
     threads = torch.get_num_threads()
+    keep_heap()
     try:
         if options.resume is not None:
             return resume(options, source, watcher)
@@ -108,7 +110,14 @@ def _train_new(
             note, fresh = take_weights(network.module, base, trust_code=options.trust_code)
             notes.append(note)
         head = head_of(network.module, draft["outputs"], fresh) if start else ()
-        _choose_measured(options, draft, network, dataset, preprocessing, run, began, head)
+        # The network may add arguments of its own, as LeNet-5 does for numbers.
+        draft.choices["model_arguments"] = replace(
+            draft.choices["model_arguments"], value=dict(network.loaded.arguments)
+        )
+        fit_to_machine(
+            Subject(options=options, draft=draft, module=network.module, watcher=watcher)
+        )
+        _choose_length(options, draft, network, dataset, preprocessing, run, began, head)
         settings, plan = draft.freeze()
         trainer = build_trainer(settings, network.module, dataset, preprocessing, run)
     except BaseException:
@@ -182,7 +191,7 @@ def _measure(
     return preprocessing
 
 
-def _choose_measured(
+def _choose_length(
     options: TrainOptions,
     draft: Draft,
     network: Network,
@@ -192,23 +201,7 @@ def _choose_measured(
     began: float,
     head: tuple[str, ...],
 ) -> None:
-    """Choose arithmetic by timing, and the number of steps from passes or budget."""
-    # The network may add arguments of its own, as LeNet-5 does for numbers.
-    draft.choices["model_arguments"] = replace(
-        draft.choices["model_arguments"], value=dict(network.loaded.arguments)
-    )
-    shape = (min(draft["batch"], 64), draft["channels"], draft["size"], draft["size"])
-    arithmetic = choose_arithmetic(
-        network.module,
-        torch.zeros(shape),
-        precision=options.precision,
-        channels_last=options.channels_last,
-        threads=options.threads,
-    )
-    torch.set_num_threads(arithmetic.threads)
-    for name in ("precision", "channels_last", "threads"):
-        by: ChosenBy = "user" if getattr(options, name) is not None else "hubel"
-        draft.choose(name, getattr(arithmetic, name), by, arithmetic.reason)
+    """Choose the number of steps, from passes or budget, and what follows from it."""
     choose_steps(draft, None, "")
     choose_strength(draft, options.augment_strength)
     choose_freezing(draft, options, head)
