@@ -14,6 +14,7 @@ from benchmarks import (
     memory,
     networks,
     resume,
+    same_network,
     sliding_window,
     start,
     transfer,
@@ -31,6 +32,7 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "resume": (resume.add_arguments, resume.measure),
     "memory": (memory.add_arguments, memory.measure),
     "transfer": (transfer.add_arguments, transfer.measure),
+    "same-network": (same_network.add_arguments, same_network.measure),
     "networks": (networks.add_arguments, networks.measure),
     "sliding": (sliding_window.add_arguments, sliding_window.measure),
 }

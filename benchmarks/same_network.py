@@ -1,0 +1,235 @@
+"""The same network trained by hubel and its peers, from the same JPEG files."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from benchmarks import photographs
+from benchmarks.peers import Arm, Measurement, add_work_arguments, measure_arms
+from benchmarks.peers.arms import SCRIPTS, Variant
+from benchmarks.peers.environments import work as work_folder
+from benchmarks.peers.plots import bars
+from benchmarks.recording import Section, Table
+
+MADE: Final = 4000
+VALIDATED: Final = 60
+NETWORKS: Final = {"resnet18": "ResNet-18", "mobilenet_v2": "MobileNet v2"}
+PEERS: Final = ("fastai", "ultralytics", "timm", "keras-tensorflow")
+ONLY: Final = {"keras-tensorflow": ("mobilenet_v2",)}
+"""Networks of peers that do not have both."""
+GOALS: Final = "at least 2× the best peer as documented, 1× at its best settings, 90% of the ceiling"
+
+NOTES: Final = {
+    "fastai": "quick start: Resize(128), no augmentation, workers as processors; best: "
+    "resize_images to 192 pixels before, to_channelslast, persistent workers",
+    "ultralytics": "defaults of model.train (RandAugment, erasing, 8 workers at most, weight "
+    "average); best: cache=True, deterministic=False, no plots; its own classifier behind "
+    "torchvision's layers",
+    "timm": "its training script's defaults (random resized crop, flip, colour jitter, 4 workers, "
+    "SGD), resnet18 and mobilenetv2_100; best: --channels-last, 2 workers",
+    "keras-tensorflow": "Keras 3 on JAX, image_dataset_from_directory, flip and rotation in the "
+    "data, Adam; best: cache() before these; waiting cannot be told apart",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add how many pictures, passes and repeats, and where the work is done."""
+    add_work_arguments(parser)
+    parser.add_argument("--networks", nargs="+", choices=list(NETWORKS), default=list(NETWORKS))
+    parser.add_argument("--pictures", type=int, default=512, help="a pass [default: 512]")
+    parser.add_argument("--epochs", type=int, default=2, help="passes [default: 2]")
+    parser.add_argument("--repeats", type=int, default=2, help="runs of each arm [default: 2]")
+    parser.add_argument("--size", type=int, default=128, help="side of the input [default: 128]")
+    parser.add_argument("--batch", type=int, default=64, help="pictures a step [default: 64]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What every arm does."""
+
+    folder: Path
+    """train/CLASS/… and val/CLASS/…."""
+    few: Path
+    """The same layout with one batch."""
+    size: int
+    batch: int
+    epochs: int
+    steps: int
+    repeats: int
+
+    def flags(self) -> tuple[str, ...]:
+        """Return what every script takes."""
+        values = {"--size": self.size, "--batch": self.batch, "--epochs": self.epochs}
+        return tuple(part for name, value in values.items() for part in (name, str(value)))
+
+
+def measure(
+    work: Path,
+    environment: list[str],
+    only: list[str],
+    again: bool,
+    networks: list[str],
+    pictures: int,
+    epochs: int,
+    repeats: int,
+    size: int,
+    batch: int,
+) -> Section:
+    """Train ResNet-18 and MobileNet v2 from JPEG files with hubel, its peers, and no input."""
+    place = work_folder(work, environment, only, again)
+    made = photographs.make(place.data("photographs"), max(MADE, pictures + VALIDATED))
+    task = Task(
+        folder=photographs.linked(
+            made, place.data(f"train-{pictures}"), train=pictures, val=VALIDATED
+        ),
+        few=photographs.linked(made, place.data(f"train-{batch}"), train=batch, val=VALIDATED),
+        size=size,
+        batch=batch,
+        epochs=epochs,
+        steps=pictures // batch,
+        repeats=repeats,
+    )
+    arms = [arm for network in networks for arm in _arms(network, task)]
+    found = measure_arms("same-network", arms, place)
+    return _section(found, networks, task, made.sentence())
+
+
+def _arms(network: str, task: Task) -> list[Arm]:
+    """Return hubel, the ceiling, and each peer in both variants, for one network."""
+    flags = task.flags()
+    folder = str(task.folder)
+
+    def arm(peer: str, variant: Variant, script: str, *arguments: str) -> Arm:
+        shown = peer if variant in ("hubel", "ceiling") else f"{peer} {variant}"
+        return Arm(
+            name=f"{network} {'ceiling' if variant == 'ceiling' else shown}",
+            peer=peer,
+            variant=variant,
+            script=SCRIPTS / script,
+            arguments=arguments,
+            repeats=task.repeats,
+            note=NOTES.get(peer, ""),
+        )
+
+    own = ("--model", f"torchvision:{network}", *flags, "--seed", "{seed}")
+    steps = ("--steps", str(task.steps), "--scratch", "{scratch}")
+    few = str(task.few)
+    arms = [
+        arm("hubel", "hubel", "train_hubel.py", "{scratch}", folder, *own),
+        arm("hubel", "ceiling", "same_network_ceiling.py", few, network, *flags, *steps),
+    ]
+    for peer in PEERS:
+        if network not in ONLY.get(peer, (network,)):
+            continue
+        tool = peer.partition("-")[0]
+        given = [folder, network, *flags]
+        if tool in ("fastai", "ultralytics"):
+            given += ["--scratch", "{scratch}"]
+        script = f"same_network_{tool}.py"
+        arms.append(arm(peer, "documented", script, *given))
+        arms.append(arm(peer, "best", script, *given, "--best"))
+    return arms
+
+
+def speed(measurement: Measurement) -> float:
+    """Return the pictures a second from the second pass on."""
+    later = [one["pictures_per_s"] for one in _passes(measurement)[1:]]
+    return len(later) / sum(1 / one for one in later)
+
+
+def _passes(measurement: Measurement) -> list[dict[str, float | None]]:
+    return [one for one in measurement.events if one["event"] == "pass"]
+
+
+def _section(
+    found: Sequence[Measurement], networks: list[str], task: Task, pictures: str
+) -> Section:
+    by_arm: dict[str, list[Measurement]] = {}
+    for one in found:
+        if len(_passes(one)) > 1:
+            by_arm.setdefault(one.arm, []).append(one)
+    verdicts = [_verdict(network, by_arm) for network in networks]
+    speeds = {name: [speed(one) for one in runs] for name, runs in by_arm.items()}
+    peers = {name: runs[0].peer.partition("-")[0] for name, runs in by_arm.items()}
+    versions = {
+        f"{package} {version}"
+        for one in found
+        if one.peer != "hubel"
+        for package, version in one.versions.items()
+        if package not in ("torch", "torchvision")
+    }
+    return Section(
+        title="Same network, from files",
+        what=f"Networks of {task.size} pixels from scratch in batches of {task.batch}, "
+        f"{task.steps} steps a pass, {task.epochs} passes, on {pictures}; validation is not "
+        "counted, memory is that of all processes (shared pages counted once). The ceiling is the "
+        "same step on batches in memory, with hubel's precision, memory format and threads, and "
+        "glibc's heap kept. Arms take turns.",
+        header=(
+            "arm",
+            "n",
+            "pictures/s, 2nd pass on",
+            "1st pass",
+            "waiting",
+            "peak MB",
+            "whole process s",
+        ),
+        rows=[_row(name, runs) for name, runs in by_arm.items()],
+        verdict=" ".join(verdicts) + f" Goals: {GOALS}.",
+        tables=[
+            Table(
+                title="What the arms do",
+                header=("peer", "settings"),
+                rows=[(peer, NOTES[peer]) for peer in PEERS],
+            )
+        ],
+        pictures={"Pictures a second": bars("same-network", speeds, peers, "pictures/s")}
+        if speeds
+        else {},
+        versions=sorted(versions),
+    )
+
+
+def _row(name: str, runs: Sequence[Measurement]) -> tuple[str, ...]:
+    speeds = [speed(one) for one in runs]
+    first = median(float(_passes(one)[0]["pictures_per_s"] or 0.0) for one in runs)
+    waiting = [row["waiting_share"] for one in runs for row in _passes(one)[1:]]
+    known = [share for share in waiting if share is not None]
+    trees = [one.tree_bytes or one.peak_bytes for one in runs]
+    spread = f" ({min(speeds):.1f} to {max(speeds):.1f})" if len(speeds) > 1 else ""
+    return (
+        name,
+        str(len(runs)),
+        f"{median(speeds):.1f}{spread}",
+        f"{first:.1f}",
+        f"{median(known):.1%}" if known else "not told",
+        f"{median(trees) / 1e6:.0f}",
+        f"{median(one.seconds for one in runs):.0f}",
+    )
+
+
+def _verdict(network: str, by_arm: dict[str, list[Measurement]]) -> str:
+    """Return how hubel stands to the ceiling and to the best peer of each kind."""
+    own = by_arm.get(f"{network} hubel")
+    if not own:
+        return f"{NETWORKS[network]}: hubel was not measured."
+    mine = median(speed(one) for one in own)
+    parts = []
+    ceiling = by_arm.get(f"{network} ceiling")
+    if ceiling:
+        parts.append(f"{mine / median(speed(one) for one in ceiling):.1%} of the ceiling")
+    for variant in ("documented", "best"):
+        speeds = {
+            name: median(speed(one) for one in runs)
+            for name, runs in by_arm.items()
+            if name.startswith(f"{network} ") and runs[0].variant == variant
+        }
+        if speeds:
+            best = max(speeds, key=speeds.__getitem__)
+            parts.append(f"{mine / speeds[best]:.2f}× {best.removeprefix(f'{network} ')}")
+    return f"{NETWORKS[network]}: hubel reaches **{', '.join(parts)}**."
