@@ -20,6 +20,8 @@ CLASSES: Final = tuple(f"class-{number}" for number in range(10))
 SIZE: Final = (500, 375)
 SMALL: Final = (28, 28)
 QUALITY: Final = 90
+USUAL: Final = 4000
+"""Photographs that are made where no more are asked for."""
 STAMPS: Final = Path("/usr/share/tuxpaint/stamps")
 _SKIMAGE: Final = (
     "astronaut.png", "brick.png", "chelsea.png", "coffee.png", "grass.png", "gravel.png",

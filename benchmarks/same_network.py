@@ -16,13 +16,14 @@ from benchmarks.peers.environments import work as work_folder
 from benchmarks.peers.plots import bars
 from benchmarks.recording import Section, Table
 
-MADE: Final = 4000
 VALIDATED: Final = 60
 NETWORKS: Final = {"resnet18": "ResNet-18", "mobilenet_v2": "MobileNet v2"}
 PEERS: Final = ("fastai", "ultralytics", "timm", "keras-tensorflow")
 ONLY: Final = {"keras-tensorflow": ("mobilenet_v2",)}
 """Networks of peers that do not have both."""
-GOALS: Final = "at least 2× the best peer as documented, 1× at its best settings, 90% of the ceiling"
+GOALS: Final = (
+    "at least 2× the best peer as documented, 1× at its best settings, 90% of the ceiling"
+)
 
 NOTES: Final = {
     "fastai": "quick start: Resize(128), no augmentation, workers as processors; best: "
@@ -54,8 +55,6 @@ class Task:
 
     folder: Path
     """train/CLASS/… and val/CLASS/…."""
-    few: Path
-    """The same layout with one batch."""
     size: int
     batch: int
     epochs: int
@@ -82,12 +81,11 @@ def measure(
 ) -> Section:
     """Train ResNet-18 and MobileNet v2 from JPEG files with hubel, its peers, and no input."""
     place = work_folder(work, environment, only, again)
-    made = photographs.make(place.data("photographs"), max(MADE, pictures + VALIDATED))
+    made = photographs.make(place.data("photographs"), max(photographs.USUAL, pictures + VALIDATED))
     task = Task(
         folder=photographs.linked(
             made, place.data(f"train-{pictures}"), train=pictures, val=VALIDATED
         ),
-        few=photographs.linked(made, place.data(f"train-{batch}"), train=batch, val=VALIDATED),
         size=size,
         batch=batch,
         epochs=epochs,
@@ -117,11 +115,10 @@ def _arms(network: str, task: Task) -> list[Arm]:
         )
 
     own = ("--model", f"torchvision:{network}", *flags, "--seed", "{seed}")
-    steps = ("--steps", str(task.steps), "--scratch", "{scratch}")
-    few = str(task.few)
+    steps = ("--steps", str(task.steps))
     arms = [
         arm("hubel", "hubel", "train_hubel.py", "{scratch}", folder, *own),
-        arm("hubel", "ceiling", "same_network_ceiling.py", few, network, *flags, *steps),
+        arm("hubel", "ceiling", "same_network_ceiling.py", network, *flags, *steps),
     ]
     for peer in PEERS:
         if network not in ONLY.get(peer, (network,)):
@@ -168,8 +165,8 @@ def _section(
         what=f"Networks of {task.size} pixels from scratch in batches of {task.batch}, "
         f"{task.steps} steps a pass, {task.epochs} passes, on {pictures}; validation is not "
         "counted, memory is that of all processes (shared pages counted once). The ceiling is the "
-        "same step on batches in memory, with hubel's precision, memory format and threads, and "
-        "glibc's heap kept. Arms take turns.",
+        "same step on batches in memory: channels-last, a thread a processor, bfloat16 where the "
+        "hardware has it, glibc's heap kept. Arms take turns.",
         header=(
             "arm",
             "n",

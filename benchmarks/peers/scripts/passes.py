@@ -56,8 +56,13 @@ def has_bfloat16() -> bool:
     return any(flag in words for flag in ("amx_bf16", "avx512_bf16", "bf16"))
 
 
-def stay_on(processors: int) -> None:
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def stay_on(number: int) -> None:
     """Use only so many processors; before any library counts them. Linux only."""
     free = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, free[:processors])
-    os.environ["OMP_NUM_THREADS"] = str(processors)
+    os.sched_setaffinity(0, free[:number])
+    os.environ["OMP_NUM_THREADS"] = str(number)

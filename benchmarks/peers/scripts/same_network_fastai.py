@@ -19,17 +19,21 @@ class Watch(Callback):
     """Times the passes over the training split."""
 
     def before_train(self) -> None:
+        """Begin a pass."""
         PASSES.start()
 
     def before_batch(self) -> None:
+        """Count a batch that is there."""
         if self.training:
             PASSES.arrived(len(self.xb[0]))
 
     def after_batch(self) -> None:
+        """Wait for the next one."""
         if self.training:
             PASSES.stepped()
 
     def after_train(self) -> None:
+        """End the pass."""
         PASSES.end()
 
 

@@ -25,12 +25,18 @@ class Watch(keras.callbacks.Callback):
         self.batch = batch
 
     def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
+        """Begin a pass."""
+        del epoch, logs
         self.passes.start()
 
     def on_train_batch_end(self, batch: int, logs: object = None) -> None:
+        """Count a batch."""
+        del batch, logs
         self.passes.arrived(self.batch)
 
     def on_epoch_end(self, epoch: int, logs: object = None) -> None:
+        """End it; the logs are there, so all steps have ended."""
+        del epoch, logs
         self.passes.end(waiting=False)
 
 

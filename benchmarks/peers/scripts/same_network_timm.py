@@ -50,21 +50,19 @@ def main() -> None:
         num_workers=workers,
         device=torch.device("cpu"),
     )
-    arithmetic = nullcontext()
-    if given.best:
-        model = model.to(memory_format=torch.channels_last)
-        if has_bfloat16():
-            arithmetic = torch.autocast("cpu", torch.bfloat16)
+    layout = torch.channels_last if given.best else torch.contiguous_format
+    model = model.to(memory_format=layout)
+    low = given.best and has_bfloat16()
+    arithmetic = torch.autocast("cpu", torch.bfloat16) if low else nullcontext()
     optimizer = create_optimizer_v2(model, opt="sgd", lr=0.05, weight_decay=2e-5, momentum=0.9)
     loss_function = LabelSmoothingCrossEntropy(smoothing=0.1)
     passes = Passes()
     for _ in range(given.epochs):
         model.train()
         passes.start()
-        for inputs, targets in loader:
-            passes.arrived(len(inputs))
-            if given.best:
-                inputs = inputs.contiguous(memory_format=torch.channels_last)
+        for loaded, targets in loader:
+            passes.arrived(len(loaded))
+            inputs = loaded.contiguous(memory_format=layout)
             with arithmetic:
                 loss = loss_function(model(inputs), targets)
             optimizer.zero_grad()
