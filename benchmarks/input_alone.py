@@ -16,7 +16,14 @@ from benchmarks.peers.environments import work as work_folder
 from benchmarks.peers.plots import bars
 from benchmarks.recording import Section
 
-PASSES: Final = 3
+PASSES: Final = 4
+ENVIRONMENTS: Final = {
+    "hubel": "hubel",
+    "torchvision": "timm",
+    "fastai": "fastai",
+    "keras": "keras-tensorflow",
+}
+"""Where each tool is installed."""
 GOAL: Final = 2.0
 """Times the pictures a second of the best peer, per processor."""
 
@@ -37,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_work_arguments(parser)
     parser.add_argument("--photographs", type=int, default=768, help="a pass [default: 768]")
     parser.add_argument("--small", type=int, default=4096, help="28×28, a pass [default: 4096]")
-    parser.add_argument("--repeats", type=int, default=2, help="runs of each arm [default: 2]")
+    parser.add_argument("--repeats", type=int, default=1, help="runs of each arm [default: 1]")
     parser.add_argument("--size", type=int, default=128, help="side of the input [default: 128]")
     parser.add_argument("--batch", type=int, default=64, help="pictures a batch [default: 64]")
 
@@ -76,39 +83,37 @@ def _kind(name: str, place: Work, number: int, size: int) -> Kind:
 def _arms(kind: Kind, batch: int, repeats: int) -> list[Arm]:
     """Return hubel and its peers, each on one processor and on two.
 
-    DataLoaders work in the process itself on one processor; on two, with 0, 1 and 2 workers.
+    DataLoaders work in the process itself on one processor; on two, with 2 workers, torchvision's
+    also with 0 and 1. Small pictures are not resized beforehand, nor decoded to other objects.
     """
     found = []
     for processors in (1, 2):
-        workers = (0,) if processors == 1 else (0, 1, 2)
-        given = (str(kind.folder), "--size", str(kind.size), "--batch", str(batch))
-        given += ("--epochs", str(PASSES), "--processors", str(processors))
+        given = ("--size", str(kind.size), "--batch", str(batch), "--epochs", str(PASSES))
+        given = (str(kind.folder), *given, "--processors", str(processors))
 
-        def arm(
-            peer: str, variant: Variant, tool: str, *more: str, given: tuple[str, ...] = given
-        ) -> Arm:
-            named = f" {variant}" if variant != "hubel" else ""
-            spoken = f", {more[1]} workers" if more[:1] == ("--workers",) else ""
+        def arm(tool: str, variant: Variant, *more: str, given: tuple[str, ...] = given) -> Arm:
+            named = "" if variant == "hubel" else f" {variant}"
+            workers = f", {more[1]} workers" if more else ""
+            flags = ["--best"] if variant == "best" else []
+            flags += ["--scratch", "{scratch}"] if tool == "fastai" else []
             return Arm(
-                name=f"{kind.name} on {given[-1]}: {tool}{named}{spoken}",
-                peer=peer,
+                name=f"{kind.name} on {given[-1]}: {tool}{named}{workers}",
+                peer=ENVIRONMENTS[tool],
                 variant=variant,
                 script=SCRIPTS / f"input_{tool}.py",
-                arguments=(*given, *more),
+                arguments=(*given, *more, *flags),
                 repeats=repeats,
             )
 
-        found.append(arm("hubel", "hubel", "hubel"))
-        for count in workers:
-            flags = ("--workers", str(count))
-            found.append(arm("timm", "documented", "torchvision", *flags))
-            if count != 1:
-                found.append(arm("timm", "best", "torchvision", *flags, "--best"))
-                scratch = ("--scratch", "{scratch}")
-                found.append(arm("fastai", "documented", "fastai", *flags, *scratch))
-                found.append(arm("fastai", "best", "fastai", *flags, *scratch, "--best"))
-        found.append(arm("keras-tensorflow", "documented", "keras"))
-        found.append(arm("keras-tensorflow", "best", "keras", "--best"))
+        workers = ("--workers", "0" if processors == 1 else "2")
+        found.append(arm("hubel", "hubel"))
+        if processors > 1:
+            found += [arm("torchvision", "documented", "--workers", few) for few in ("0", "1")]
+        for tool in ("torchvision", "fastai"):
+            found.append(arm(tool, "documented", *workers))
+            if kind.name == "photographs":
+                found.append(arm(tool, "best", *workers))
+        found += [arm("keras", "documented"), arm("keras", "best")]
     return found
 
 
