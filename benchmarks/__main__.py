@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from benchmarks import (
@@ -18,8 +20,10 @@ from benchmarks import (
     same_network,
     sliding_window,
     start,
+    time_to_accuracy,
     transfer,
 )
+from benchmarks.peers import plots
 from benchmarks.recording import RESULTS, Section, record
 
 Benchmark = tuple[Callable[[argparse.ArgumentParser], None], Callable[..., Section]]
@@ -36,6 +40,7 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "input": (input_alone.add_arguments, input_alone.measure),
     "same-network": (same_network.add_arguments, same_network.measure),
     "networks": (networks.add_arguments, networks.measure),
+    "time-to-accuracy": (time_to_accuracy.add_arguments, time_to_accuracy.measure),
     "sliding": (sliding_window.add_arguments, sliding_window.measure),
 }
 
@@ -49,10 +54,12 @@ def main() -> None:
         child = names.add_parser(name, help=summary, description=summary)
         add_arguments(child)
         child.add_argument(
-            "--no-record", action="store_true", help=f"leave {RESULTS.name} as it is"
+            "--no-record", action="store_true", help=f"leave {RESULTS.name} and plots as they are"
         )
     arguments = vars(parser.parse_args())
     name, keep = arguments.pop("name"), not arguments.pop("no_record")
+    if not keep:
+        plots.write_to(Path(tempfile.gettempdir()) / "hubel-benchmark-plots")
     section = BENCHMARKS[name][1](**arguments)
     print(section.markdown())
     if keep:

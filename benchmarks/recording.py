@@ -42,7 +42,7 @@ class Section:
     """What follows from it, goal included."""
     tables: Sequence[Table] = ()
     pictures: Mapping[str, Path] = field(default_factory=dict[str, Path])
-    """Files below `benchmarks/` by what they show."""
+    """Files by what they show."""
     versions: Sequence[str] = ()
     """Versions of the peers, as `fastai 2.8.12`."""
 
@@ -50,12 +50,15 @@ class Section:
         """Return the section, with where and when it was measured."""
         parts = [f"## {self.title}", self.what, _table(self.header, self.rows)]
         parts += [table.markdown() for table in self.tables]
-        parts += [
-            f"![{shown}]({path.relative_to(RESULTS.parent).as_posix()})"
-            for shown, path in self.pictures.items()
-        ]
+        parts += [f"![{shown}]({_relative(path)})" for shown, path in self.pictures.items()]
         parts += [self.verdict, conditions(self.versions)]
         return "\n\n".join(parts) + "\n"
+
+
+def _relative(path: Path) -> str:
+    """Return a path as RESULTS.md names it; one that lies elsewhere is named whole."""
+    below = path.is_relative_to(RESULTS.parent)
+    return (path.relative_to(RESULTS.parent) if below else path).as_posix()
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

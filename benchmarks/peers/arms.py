@@ -17,6 +17,7 @@ Status = Literal["ended", "cut off", "failed"]
 SCRIPTS: Final = Path(__file__).with_name("scripts")
 REQUIREMENTS: Final = Path(__file__).with_name("requirements")
 HUBEL: Final = "hubel"
+TIME: Final = "%Y-%m-%d %H:%M:%S"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,10 +11,11 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from benchmarks.peers.arms import HUBEL, requirements
+from benchmarks.peers.arms import HUBEL, TIME, requirements
 
 VARIABLE: Final = "HUBEL_BENCHMARKS"
 
@@ -28,8 +29,8 @@ class Work:
     """Environments that exist already, by peer; their packages must be the pinned ones."""
     only: tuple[str, ...] = ()
     """Arms to measure: those whose names contain one of these; all where empty."""
-    again: bool = False
-    """Measure the chosen arms once more."""
+    since: str = ""
+    """Date and time; what was measured of the chosen arms before it is measured once more."""
 
     def measurements(self, benchmark: str) -> Path:
         """Return the file of JSON lines of a benchmark."""
@@ -55,7 +56,7 @@ class Work:
 
 
 def add_work_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add where the work is done; `Work` comes out of `work(arguments)`."""
+    """Add where the work is done; `open_work` takes them."""
     parser.add_argument(
         "--work",
         type=Path,
@@ -76,13 +77,14 @@ def add_work_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--again", action="store_true", help="measure these arms once more")
 
 
-def work(folder: Path, environment: list[str], only: list[str], again: bool) -> Work:
+def open_work(folder: Path, environment: list[str], only: list[str], again: bool) -> Work:
     """Return the work folder that the arguments name."""
     given = {}
     for pair in environment:
         peer, _, path = pair.partition("=")
         given[peer] = Path(path).absolute()
-    return Work(folder=folder.absolute(), given=given, only=tuple(only), again=again)
+    since = f"{datetime.now(UTC):{TIME}}" if again else ""
+    return Work(folder=folder.absolute(), given=given, only=tuple(only), since=since)
 
 
 def _make(folder: Path, ready: Path, wanted: Path) -> None:

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 PLOTS: Final = Path(__file__).parents[1] / "plots"
 
+_FOLDER: Final = [PLOTS]
+
 COLOURS: Final = {
     "hubel": "#d62728",
     "fastai": "#1f77b4",
@@ -19,13 +21,18 @@ COLOURS: Final = {
 """One colour a tool, the same in every picture."""
 
 
+def write_to(folder: Path) -> None:
+    """Let pictures be written elsewhere than beside RESULTS.md."""
+    _FOLDER[0] = folder
+
+
 def colour(peer: str) -> str:
     """Return the colour of a tool."""
     return COLOURS.get(peer, "#17becf")
 
 
 def picture(name: str, draw: Callable[[Any], None], *, size: tuple[float, float] = (8, 5)) -> Path:
-    """Draw on axes, write `plots/NAME.png` and `.svg`, and return the PNG file's path."""
+    """Draw on axes, write NAME.png and `.svg`, and return the PNG file's path."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -37,8 +44,8 @@ def picture(name: str, draw: Callable[[Any], None], *, size: tuple[float, float]
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
         draw(axes)
-        PLOTS.mkdir(exist_ok=True)
-        path = PLOTS / f"{name}.png"
+        _FOLDER[0].mkdir(parents=True, exist_ok=True)
+        path = _FOLDER[0] / f"{name}.png"
         figure.savefig(path, dpi=120)
         figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
     return path

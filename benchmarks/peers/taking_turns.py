@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers.arms import (
+    TIME,
     Arm,
     Measurement,
     append,
@@ -40,7 +41,7 @@ def measure_arms(benchmark: str, arms: Sequence[Arm], work: Work) -> list[Measur
     for arm, repeat in turns(arms):
         chosen = not work.only or any(part in arm.name for part in work.only)
         place = arm.name, repeat
-        if not chosen or (place in kept and not work.again):
+        if not chosen or (place in kept and kept[place].started >= work.since):
             continue
         measured = _measure(benchmark, arm, repeat, work)
         append(path, measured)
@@ -79,7 +80,7 @@ def _measure(benchmark: str, arm: Arm, repeat: int, work: Work) -> Measurement:
         repeat=repeat,
         digest=arm.digest(),
         status=ended.status,
-        started=f"{started:%Y-%m-%d %H:%M:%S}",
+        started=f"{started:{TIME}}",
         seconds=round(ended.seconds, 3),
         counted_s=round(ended.counted_s, 3),
         peak_bytes=ended.peak_bytes,
