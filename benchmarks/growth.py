@@ -11,7 +11,8 @@ from typing import Final
 from benchmarks import photographs
 from benchmarks.peers import Arm, Measurement, add_work_arguments, measure_arms
 from benchmarks.peers.arms import HUBEL, SCRIPTS
-from benchmarks.peers.environments import work as work_folder
+from benchmarks.peers.environments import open_work
+from benchmarks.peers.passes import later_speed, passes, peak_memory, with_later
 from benchmarks.recording import Section
 
 PASSES: Final = {1: 9, 4: 3, 16: 2}
@@ -45,7 +46,7 @@ def measure(
     cache: str | None,
 ) -> Section:
     """Train on 1×, 4× and 16× as many JPEG files, in one process and in two."""
-    place = work_folder(work, environment, only, again)
+    place = open_work(work, environment, only, again)
     made = photographs.make(place.data("photographs"), pictures * FACTORS[-1])
     flags = ["--model", model, "--size", str(size), "--batch", "64"]
     flags += ["--cache", cache] if cache else []
@@ -76,9 +77,7 @@ def _name(factor: int, processes: int) -> str:
 
 
 def _section(found: Sequence[Measurement], pictures: int, command: str, sentence: str) -> Section:
-    by_arm: dict[str, list[Measurement]] = {}
-    for one in found:
-        by_arm.setdefault(one.arm, []).append(one)
+    by_arm = with_later(found)
     rows = [
         _row(factor * pictures, name, by_arm[name])
         for processes in PROCESSES
@@ -89,10 +88,10 @@ def _section(found: Sequence[Measurement], pictures: int, command: str, sentence
     return Section(
         title="Growth",
         what=f"`{command}` (with `--processes 2` for two) on {sentence}; 70% of them are trained "
-        f"on, in {', '.join(f'{passes} passes at {one}×' for one, passes in PASSES.items())}. "
+        f"on, in {', '.join(f'{number} passes at {one}×' for one, number in PASSES.items())}. "
         "Time of a training step's picture from the second pass on; time of the whole command, "
         "scan, validation, evaluation and report included, by pictures and passes; memory of all "
-        "processes (shared pages counted once, sampled), and the greatest of one process.",
+        "processes (sampled, shared pages counted once; at least that of one process).",
         header=(
             "",
             "n",
@@ -101,7 +100,6 @@ def _section(found: Sequence[Measurement], pictures: int, command: str, sentence
             "waiting",
             "whole command, ms a picture and pass",
             "peak MB",
-            "of one process MB",
             "s",
         ),
         rows=rows,
@@ -111,33 +109,23 @@ def _section(found: Sequence[Measurement], pictures: int, command: str, sentence
     )
 
 
-def step_ms(measurement: Measurement) -> float:
+def _step_ms(measurement: Measurement) -> float:
     """Return the time of a picture in training, from the second pass on."""
-    later = [one for one in measurement.events if one["event"] == "pass"][1:]
-    return sum(1e3 / one["pictures_per_s"] for one in later) / len(later)
-
-
-def _memory(measurement: Measurement) -> int:
-    return measurement.tree_bytes or measurement.peak_bytes
+    return 1e3 / later_speed(measurement)
 
 
 def _row(number: int, name: str, runs: Sequence[Measurement]) -> tuple[str, ...]:
-    waiting = [
-        one["waiting_share"]
-        for run in runs
-        for one in [one for one in run.events if one["event"] == "pass"][1:]
-    ]
+    waiting = [row["waiting_share"] for one in runs for row in passes(one)[1:]]
     seconds = median(one.seconds for one in runs)
-    passes = sum(one["event"] == "pass" for one in runs[0].events)
+    number_of_passes = len(passes(runs[0]))
     return (
         name,
         str(len(runs)),
         f"{number:,}",
-        f"{median(step_ms(one) for one in runs):.2f}",
+        f"{median(_step_ms(one) for one in runs):.2f}",
         f"{median(waiting):.1%}",
-        f"{seconds / number / passes * 1e3:.1f}",
-        f"{median(_memory(one) for one in runs) / 1e6:.0f}",
-        f"{median(one.peak_bytes for one in runs) / 1e6:.0f}",
+        f"{seconds / number / number_of_passes * 1e3:.1f}",
+        f"{median(peak_memory(one) for one in runs) / 1e6:.0f}",
         f"{seconds:.0f}",
     )
 
@@ -147,8 +135,8 @@ def _verdict(processes: int, pictures: int, by_arm: dict[str, list[Measurement]]
     least, most = (by_arm.get(_name(factor, processes)) for factor in (FACTORS[0], FACTORS[-1]))
     if not least or not most:
         return f"{_name(FACTORS[-1], processes)}: not compared."
-    change = median(map(step_ms, most)) / median(map(step_ms, least)) - 1
-    grown = median(map(_memory, most)) - median(map(_memory, least))
+    change = median(map(_step_ms, most)) / median(map(_step_ms, least)) - 1
+    grown = median(map(peak_memory, most)) - median(map(peak_memory, least))
     each = grown / (pictures * (FACTORS[-1] - FACTORS[0])) / 1e3
     return (
         f"With {processes} process{'es' if processes > 1 else ''}, from {FACTORS[0]}× to "

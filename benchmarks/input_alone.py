@@ -12,7 +12,8 @@ from typing import Final
 from benchmarks import photographs as pictures
 from benchmarks.peers import Arm, Measurement, Work, add_work_arguments, measure_arms
 from benchmarks.peers.arms import SCRIPTS, Variant
-from benchmarks.peers.environments import work as work_folder
+from benchmarks.peers.environments import open_work
+from benchmarks.peers.passes import first_speed, later_speed, peer_versions, with_later
 from benchmarks.peers.plots import bars
 from benchmarks.recording import Section
 
@@ -61,7 +62,7 @@ def measure(
     batch: int,
 ) -> Section:
     """Decode, resize and augment photographs and small pictures, on one processor and on two."""
-    place = work_folder(work, environment, only, again)
+    place = open_work(work, environment, only, again)
     kinds = (
         _kind("photographs", place, photographs, size),
         _kind("small", place, small, pictures.SMALL[0]),
@@ -101,6 +102,7 @@ def _arms(kind: Kind, batch: int, repeats: int) -> list[Arm]:
                 peer=ENVIRONMENTS[tool],
                 variant=variant,
                 script=SCRIPTS / f"input_{tool}.py",
+                files=(SCRIPTS / "passes.py",),
                 arguments=(*given, *more, *flags),
                 repeats=repeats,
             )
@@ -117,41 +119,16 @@ def _arms(kind: Kind, batch: int, repeats: int) -> list[Arm]:
     return found
 
 
-def _first(measurement: Measurement) -> float:
-    """Return the pictures a second of the first pass."""
-    return float(_passes(measurement)[0]["pictures_per_s"])
-
-
-def _later(measurement: Measurement) -> float:
-    """Return the pictures a second of all later passes."""
-    later = [one["pictures_per_s"] for one in _passes(measurement)[1:]]
-    return len(later) / sum(1 / one for one in later)
-
-
-def _passes(measurement: Measurement) -> list[dict[str, float]]:
-    return [one for one in measurement.events if one["event"] == "pass"]
-
-
 def _tool(name: str) -> str:
     """Return the tool of an arm's name: torchvision runs in the environment of timm."""
     return name.partition(": ")[2].partition(" ")[0].rstrip(",")
 
 
 def _section(found: Sequence[Measurement], kinds: Sequence[Kind], batch: int) -> Section:
-    by_arm: dict[str, list[Measurement]] = {}
-    for one in found:
-        if len(_passes(one)) > 1:
-            by_arm.setdefault(one.arm, []).append(one)
-    speeds = {name: [_later(one) for one in runs] for name, runs in by_arm.items()}
+    by_arm = with_later(found)
+    speeds = {name: [later_speed(one) for one in runs] for name, runs in by_arm.items()}
     tools = {name: _tool(name) for name in by_arm}
     what = "; ".join(f"{kind.number:,} {kind.sentence}, to {kind.size} pixels" for kind in kinds)
-    versions = {
-        f"{package} {version}"
-        for one in found
-        if one.peer != "hubel"
-        for package, version in one.versions.items()
-        if package not in ("torch", "torchvision")
-    }
     return Section(
         title="Input alone",
         what=f"Batches of {batch} augmented pictures, taken and dropped, {PASSES} passes: {what}. "
@@ -169,12 +146,12 @@ def _section(found: Sequence[Measurement], kinds: Sequence[Kind], batch: int) ->
         pictures={"Pictures a second": bars("input", speeds, tools, "pictures/s, later passes")}
         if speeds
         else {},
-        versions=sorted(versions),
+        versions=peer_versions(found),
     )
 
 
 def _row(name: str, runs: Sequence[Measurement]) -> tuple[str, ...]:
-    speeds = [_later(one) for one in runs]
+    speeds = [later_speed(one) for one in runs]
     spread = f" ({min(speeds):,.0f} to {max(speeds):,.0f})" if len(speeds) > 1 else ""
     prepared = [
         event["took_s"] for one in runs for event in one.events if event["event"] == "prepared"
@@ -182,7 +159,7 @@ def _row(name: str, runs: Sequence[Measurement]) -> tuple[str, ...]:
     return (
         name,
         str(len(runs)),
-        f"{median(_first(one) for one in runs):,.0f}",
+        f"{median(first_speed(one) for one in runs):,.0f}",
         f"{median(speeds):,.0f}{spread}",
         f"{median(prepared):.1f}" if prepared else "",
     )
@@ -199,7 +176,7 @@ def _verdict(kind: Kind, processors: int, by_arm: dict[str, list[Measurement]]) 
     if mine not in by_arm or not others:
         return f"{kind.name} on {processors}: not compared."
     parts = []
-    for label, speed in (("first pass", _first), ("later passes", _later)):
+    for label, speed in (("first pass", first_speed), ("later passes", later_speed)):
         speeds = {name: median(speed(one) for one in by_arm[name]) for name in others}
         best = max(speeds, key=speeds.__getitem__)
         own = median(speed(one) for one in by_arm[mine])

@@ -12,11 +12,20 @@ from typing import Final
 from benchmarks import photographs
 from benchmarks.peers import Arm, Measurement, add_work_arguments, measure_arms
 from benchmarks.peers.arms import SCRIPTS, Variant
-from benchmarks.peers.environments import work as work_folder
+from benchmarks.peers.environments import open_work
+from benchmarks.peers.passes import (
+    first_speed,
+    later_speed,
+    passes,
+    peak_memory,
+    peer_versions,
+    with_later,
+)
 from benchmarks.peers.plots import bars
 from benchmarks.recording import Section, Table
 
 VALIDATED: Final = 60
+HELPERS: Final = (SCRIPTS / "passes.py", SCRIPTS / "fashion.py")
 NETWORKS: Final = {"resnet18": "ResNet-18", "mobilenet_v2": "MobileNet v2"}
 PEERS: Final = ("fastai", "ultralytics", "timm", "keras-tensorflow")
 ONLY: Final = {"keras-tensorflow": ("mobilenet_v2",)}
@@ -85,7 +94,7 @@ def measure(
     batch: int,
 ) -> Section:
     """Train ResNet-18 and MobileNet v2 from JPEG files with hubel, its peers, and no input."""
-    place = work_folder(work, environment, only, again)
+    place = open_work(work, environment, only, again)
     made = photographs.make(place.data("photographs"), max(photographs.USUAL, pictures + VALIDATED))
     task = Task(
         folder=photographs.linked(
@@ -114,6 +123,7 @@ def _arms(network: str, task: Task) -> list[Arm]:
             peer=peer,
             variant=variant,
             script=SCRIPTS / script,
+            files=() if script == "train_hubel.py" else HELPERS,
             arguments=arguments,
             repeats=max(1, task.repeats - (variant == "documented")),
             note=NOTES.get(peer, ""),
@@ -138,33 +148,13 @@ def _arms(network: str, task: Task) -> list[Arm]:
     return arms
 
 
-def speed(measurement: Measurement) -> float:
-    """Return the pictures a second from the second pass on."""
-    later = [one["pictures_per_s"] for one in _passes(measurement)[1:]]
-    return len(later) / sum(1 / one for one in later)
-
-
-def _passes(measurement: Measurement) -> list[dict[str, float | None]]:
-    return [one for one in measurement.events if one["event"] == "pass"]
-
-
 def _section(
     found: Sequence[Measurement], networks: list[str], task: Task, pictures: str
 ) -> Section:
-    by_arm: dict[str, list[Measurement]] = {}
-    for one in found:
-        if len(_passes(one)) > 1:
-            by_arm.setdefault(one.arm, []).append(one)
+    by_arm = with_later(found)
     verdicts = [_verdict(network, by_arm) for network in networks]
-    speeds = {name: [speed(one) for one in runs] for name, runs in by_arm.items()}
+    speeds = {name: [later_speed(one) for one in runs] for name, runs in by_arm.items()}
     peers = {name: runs[0].peer.partition("-")[0] for name, runs in by_arm.items()}
-    versions = {
-        f"{package} {version}"
-        for one in found
-        if one.peer != "hubel"
-        for package, version in one.versions.items()
-        if package not in ("torch", "torchvision")
-    }
     return Section(
         title="Same network, from files",
         what=f"Networks of {task.size} pixels from scratch in batches of {task.batch}, "
@@ -193,16 +183,15 @@ def _section(
         pictures={"Pictures a second": bars("same-network", speeds, peers, "pictures/s")}
         if speeds
         else {},
-        versions=sorted(versions),
+        versions=peer_versions(found),
     )
 
 
 def _row(name: str, runs: Sequence[Measurement]) -> tuple[str, ...]:
-    speeds = [speed(one) for one in runs]
-    first = median(float(_passes(one)[0]["pictures_per_s"] or 0.0) for one in runs)
-    waiting = [row["waiting_share"] for one in runs for row in _passes(one)[1:]]
+    speeds = [later_speed(one) for one in runs]
+    first = median(first_speed(one) for one in runs)
+    waiting = [row["waiting_share"] for one in runs for row in passes(one)[1:]]
     known = [share for share in waiting if share is not None]
-    trees = [one.tree_bytes or one.peak_bytes for one in runs]
     spread = f" ({min(speeds):.1f} to {max(speeds):.1f})" if len(speeds) > 1 else ""
     return (
         name,
@@ -210,7 +199,7 @@ def _row(name: str, runs: Sequence[Measurement]) -> tuple[str, ...]:
         f"{median(speeds):.1f}{spread}",
         f"{first:.1f}",
         f"{median(known):.1%}" if known else "not told",
-        f"{median(trees) / 1e6:.0f}",
+        f"{median(peak_memory(one) for one in runs) / 1e6:.0f}",
         f"{median(one.seconds for one in runs):.0f}",
     )
 
@@ -220,14 +209,14 @@ def _verdict(network: str, by_arm: dict[str, list[Measurement]]) -> str:
     own = by_arm.get(f"{network} hubel")
     if not own:
         return f"{NETWORKS[network]}: hubel was not measured."
-    mine = median(speed(one) for one in own)
+    mine = median(later_speed(one) for one in own)
     parts = []
     ceiling = by_arm.get(f"{network} ceiling")
     if ceiling:
-        parts.append(f"{mine / median(speed(one) for one in ceiling):.1%} of the ceiling")
+        parts.append(f"{mine / median(later_speed(one) for one in ceiling):.1%} of the ceiling")
     for variant in ("documented", "best"):
         speeds = {
-            name: median(speed(one) for one in runs)
+            name: median(later_speed(one) for one in runs)
             for name, runs in by_arm.items()
             if name.startswith(f"{network} ") and runs[0].variant == variant
         }

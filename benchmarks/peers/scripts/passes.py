@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
 
 from speaking import say
 
@@ -47,13 +46,6 @@ class Passes:
             waiting_share=self.waited_s / took_s if waiting else None,
             cached=cached,
         )
-
-
-def has_bfloat16() -> bool:
-    """Return whether the processor multiplies bfloat16 numbers in hardware."""
-    path = Path("/proc/cpuinfo")
-    words = path.read_text("utf-8").split() if path.exists() else []
-    return any(flag in words for flag in ("amx_bf16", "avx512_bf16", "bf16"))
 
 
 def processors() -> int:

@@ -12,9 +12,11 @@ from contextlib import nullcontext
 
 import torch
 import torchvision
-from passes import Passes, has_bfloat16, processors
+from passes import Passes, processors
 from speaking import say, say_versions
 from torch.nn import functional
+
+from fashion import has_bfloat16
 
 
 def keep_heap() -> bool:

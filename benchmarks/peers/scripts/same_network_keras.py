@@ -12,8 +12,10 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 import keras
 import tensorflow as tf
 from keras import layers
-from passes import Passes, has_bfloat16
+from passes import Passes
 from speaking import say, say_versions
+
+from fashion import has_bfloat16
 
 
 class Watch(keras.callbacks.Callback):

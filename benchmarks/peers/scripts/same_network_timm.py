@@ -11,12 +11,14 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import torch
-from passes import Passes, has_bfloat16
+from passes import Passes
 from speaking import say, say_versions
 from timm import create_model
 from timm.data import create_dataset, create_loader
 from timm.loss import LabelSmoothingCrossEntropy
 from timm.optim import create_optimizer_v2
+
+from fashion import has_bfloat16
 
 NETWORKS = {"resnet18": "resnet18", "mobilenet_v2": "mobilenetv2_100"}
 

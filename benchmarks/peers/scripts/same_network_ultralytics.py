@@ -12,8 +12,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from passes import Passes, has_bfloat16
+from passes import Passes
 from speaking import say, say_versions
+
+from fashion import has_bfloat16
 
 BACKBONES = {
     # channels, name, weights, unwrapped, layers cut off at the end
