@@ -24,7 +24,14 @@ def main() -> None:
     given = parser.parse_args()
     stay_on(given.processors)
     import torch
-    from fastai.vision.all import ImageDataLoaders, Resize, aug_transforms, resize_images
+    from fastai.vision.all import (
+        ImageDataLoaders,
+        Resize,
+        aug_transforms,
+        get_image_files,
+        parent_label,
+        resize_images,
+    )
 
     say_versions("fastai", "torch", "torchvision")
     folder, more = given.folder, {}
@@ -37,8 +44,10 @@ def main() -> None:
                 source, max_size=side, dest=folder / source.name, max_workers=given.processors
             )
         say("prepared", took_s=time.perf_counter() - started)
-    dls = ImageDataLoaders.from_folder(
+    dls = ImageDataLoaders.from_path_func(
         folder,
+        get_image_files(folder),
+        parent_label,
         valid_pct=0.0,
         item_tfms=Resize(given.size),
         batch_tfms=aug_transforms(),
