@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +49,9 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
 
 def main() -> None:
     """Run one benchmark."""
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(143)
+    )  # The process that is measured goes, too.
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     names = parser.add_subparsers(dest="name", required=True, metavar="NAME")
     for name, (add_arguments, measure) in BENCHMARKS.items():

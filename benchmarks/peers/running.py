@@ -13,7 +13,6 @@ import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, Any, Final
 
 from benchmarks.peers.arms import Status
@@ -21,7 +20,8 @@ from benchmarks.peers.memory_of_trees import Sampler
 
 _LONGEST_PAUSE_S: Final = 600.0
 """A pause that lasts longer counts as hung."""
-_OWN_EVENTS: Final = frozenset({"paused", "resumed", "versions", "final"})
+_CHOSEN_BY_TOOLS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""Variables that are not handed on: each tool chooses its threads itself."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -93,13 +93,16 @@ def run(
     lines: bool,
     limit_s: float | None = None,
     variables: dict[str, str] | None = None,
-    folder: Path | None = None,
+    without: tuple[str, ...] = (),
 ) -> Ended:
     """Run a command to its end or to its limit.
 
     With `lines` its standard output holds JSON lines; else one JSON document, the final answer.
+    Of this process's environment variables it gets all but those of threads and those `without`.
     """
     print("$", " ".join(command), file=sys.stderr, flush=True)
+    removed = {*_CHOSEN_BY_TOOLS, *without}
+    inherited = {name: value for name, value in os.environ.items() if name not in removed}
     with tempfile.TemporaryFile() as errors:
         started = time.perf_counter()
         child = subprocess.Popen(
@@ -107,8 +110,7 @@ def run(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
-            env={**os.environ, **(variables or {})},
-            cwd=folder,
+            env={**inherited, **(variables or {})},
             start_new_session=True,
         )
         heard = Heard(clock=Clock(started=started))
@@ -175,6 +177,7 @@ def _listen(
         if lines and line.strip():
             heard.take(json.loads(line), now)
         text += line
+    child.stdout.close()
     if not lines and text.strip() and not cut_off:
         answer = json.loads(text)
         heard.final |= answer if isinstance(answer, dict) else {"answer": answer}

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers.arms import (
+    HUBEL,
     TIME,
     Arm,
     Measurement,
@@ -71,6 +72,7 @@ def _measure(benchmark: str, arm: Arm, repeat: int, work: Work) -> Measurement:
             lines=arm.script is not None,
             limit_s=arm.limit_s,
             variables={name: filled(value, repeat, scratch) for name, value in arm.variables},
+            without=() if arm.peer == HUBEL else ("PYTHONPATH",),
         )
     return Measurement(
         benchmark=benchmark,

@@ -111,7 +111,8 @@ RECIPES: Final = (
         variant="best",
         epochs=(1,),
         note="channels-last, one channel, batch 128, mild crops, 1 epoch of warm-up, averaged "
-        "weights, a worker a processor; bfloat16 where the processor has it",
+        "weights (the better of both counts), a worker a processor; bfloat16 where the processor "
+        "has it",
     ),
 )
 
@@ -120,7 +121,7 @@ def peer_arm(recipe: Recipe, epochs: int, data: dict[str, Path], limit_s: float)
     """Return one run of a recipe."""
     form = "idx" if recipe.peer == "keras" else "png"
     return Arm(
-        name=f"{recipe.name}, {epochs} epochs",
+        name=f"{recipe.name}, {epochs} epoch{'s' * (epochs != 1)}",
         peer=recipe.peer,
         variant=recipe.variant,
         script=SCRIPTS / f"accuracy_{recipe.peer}.py",

@@ -100,7 +100,7 @@ def section(groups: Sequence[Group], limit_s: float) -> Section:
 
 def _row(group: Group, limit_s: float) -> tuple[str, ...]:
     bests = best_of_seeds(group.runs, limit_s)
-    peak = max(run.tree_bytes or run.peak_bytes for run in group.runs)
+    peak = max(max(run.tree_bytes or 0, run.peak_bytes) for run in group.runs)
     return (
         group.name,
         group.variant,
@@ -160,13 +160,16 @@ def verdict(groups: Sequence[Group], limit_s: float) -> str:
             said.append(f"{level:.0%}: hubel alone, {mine:.0f} s")
         else:
             name = min(there, key=lambda one: there[one])
-            ours = (
-                "hubel does not reach it"
-                if mine is None
-                else f"hubel {mine:.0f} s, **{there[name] / mine:.1f}×** faster"
-            )
-            said.append(f"{level:.0%}: {name} {there[name]:.0f} s, {ours}")
-    return f"First of the peers and hubel: {'; '.join(said)}. {_best_peer(own, others, limit_s)}"
+            said.append(f"{level:.0%}: {_beside(mine, there[name], name)}")
+    return f"At each level: {'; '.join(said)}. {_best_peer(own, others, limit_s)}"
+
+
+def _beside(mine: float | None, theirs: float, name: str) -> str:
+    """Return who of hubel and the fastest peer is first, and by which factor."""
+    if mine is None:
+        return f"{name} {theirs:.0f} s, hubel not in each seed"
+    first, factor = ("hubel", theirs / mine) if mine <= theirs else (name, mine / theirs)
+    return f"hubel {mine:.0f} s, {name} {theirs:.0f} s (**{first} {factor:.1f}× sooner**)"
 
 
 def _median(groups: Sequence[Group], level: float, limit_s: float) -> float | None:
@@ -187,10 +190,9 @@ def _best_peer(own: Sequence[Group], others: Sequence[Group], limit_s: float) ->
     when = earliest(peer.moments(), there[name], limit_s)
     mine = _median(own, there[name], limit_s)
     assert when is not None
-    ours = "hubel does not" if mine is None else f"hubel after {mine:.0f} s, {when / mine:.1f}×"
     return (
-        f"The best accuracy of any peer, {there[name]:.2%}, has {name} after {when:.0f} s; {ours} "
-        "(goal: 10×)."
+        f"The best accuracy of any peer, {there[name]:.2%}: {_beside(mine, when, name)}; goal: "
+        "hubel 10× sooner."
     )
 
 
