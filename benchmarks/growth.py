@@ -12,7 +12,7 @@ from benchmarks import photographs
 from benchmarks.peers import Arm, Measurement, add_work_arguments, measure_arms
 from benchmarks.peers.arms import HUBEL, SCRIPTS
 from benchmarks.peers.environments import open_work
-from benchmarks.peers.passes import later_speed, passes, peak_memory, with_later
+from benchmarks.peers.passes import busiest, later_speed, passes, peak_memory, with_later
 from benchmarks.recording import Section
 
 PASSES: Final = {1: 9, 4: 3, 16: 2}
@@ -84,14 +84,15 @@ def _section(found: Sequence[Measurement], pictures: int, command: str, sentence
         for factor in FACTORS
         if (name := _name(factor, processes)) in by_arm
     ]
-    verdicts = [_verdict(processes, pictures, by_arm) for processes in PROCESSES]
+    verdicts = [verdict(processes, pictures, by_arm) for processes in PROCESSES]
     return Section(
         title="Growth",
         what=f"`{command}` (with `--processes 2` for two) on {sentence}; 70% of them are trained "
         f"on, in {', '.join(f'{number} passes at {one}×' for one, number in PASSES.items())}. "
         "Time of a training step's picture from the second pass on; time of the whole command, "
         "scan, validation, evaluation and report included, by pictures and passes; memory of all "
-        "processes (sampled, shared pages counted once; at least that of one process).",
+        "processes (sampled, shared pages counted once; at least that of one process). "
+        f"{busiest(found)}",
         header=(
             "",
             "n",
@@ -130,7 +131,7 @@ def _row(number: int, name: str, runs: Sequence[Measurement]) -> tuple[str, ...]
     )
 
 
-def _verdict(processes: int, pictures: int, by_arm: dict[str, list[Measurement]]) -> str:
+def verdict(processes: int, pictures: int, by_arm: dict[str, list[Measurement]]) -> str:
     """Return how time and memory changed from the fewest pictures to the most."""
     least, most = (by_arm.get(_name(factor, processes)) for factor in (FACTORS[0], FACTORS[-1]))
     if not least or not most:

@@ -13,7 +13,7 @@ from benchmarks import photographs as pictures
 from benchmarks.peers import Arm, Measurement, Work, add_work_arguments, measure_arms
 from benchmarks.peers.arms import SCRIPTS, Variant
 from benchmarks.peers.environments import open_work
-from benchmarks.peers.passes import first_speed, later_speed, peer_versions, with_later
+from benchmarks.peers.passes import busiest, first_speed, later_speed, peer_versions, with_later
 from benchmarks.peers.plots import bars
 from benchmarks.recording import Section
 
@@ -136,7 +136,8 @@ def _section(found: Sequence[Measurement], kinds: Sequence[Kind], batch: int) ->
         "the set safe, cache of decoded pictures; torchvision: RandomResizedCrop, flip, scaling "
         "(best: decode_image and tensors); fastai: Resize, aug_transforms (best: resize_images "
         "before); Keras on JAX: image_dataset_from_directory, flip, rotation (best: cache()). "
-        "Arms take turns; files are in the system's memory.",
+        "Arms take turns; files are in the system's memory. "
+        f"{busiest(found)}",
         header=("arm", "n", "first pass, pictures/s", "later passes, pictures/s", "before, s"),
         rows=[_row(name, runs) for name, runs in by_arm.items()],
         verdict=" ".join(

@@ -171,7 +171,8 @@ def _photographs() -> Iterator[Image.Image]:
             continue
         for name in names:
             for path in sorted((Path(spec.origin).parent / folder).glob(name)):
-                yield Image.open(path).convert("RGB")
+                with Image.open(path) as photograph:
+                    yield photograph.convert("RGB")
 
 
 def _stamps() -> Iterator[Image.Image]:

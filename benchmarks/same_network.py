@@ -14,6 +14,7 @@ from benchmarks.peers import Arm, Measurement, add_work_arguments, measure_arms
 from benchmarks.peers.arms import SCRIPTS, Variant
 from benchmarks.peers.environments import open_work
 from benchmarks.peers.passes import (
+    busiest,
     first_speed,
     later_speed,
     passes,
@@ -30,6 +31,8 @@ NETWORKS: Final = {"resnet18": "ResNet-18", "mobilenet_v2": "MobileNet v2"}
 PEERS: Final = ("fastai", "ultralytics", "timm", "keras-tensorflow")
 ONLY: Final = {"keras-tensorflow": ("mobilenet_v2",)}
 """Networks of peers that do not have both."""
+SLOW: Final = ("keras-tensorflow",)
+"""Peers that run once: JAX compiles the network for minutes, and trains it slowly."""
 GOALS: Final = (
     "at least 2× the best peer as documented, 1× at its best settings, 90% of the ceiling"
 )
@@ -43,7 +46,7 @@ NOTES: Final = {
     "timm": "its training script's defaults (random resized crop, flip, colour jitter, 4 workers, "
     "SGD), resnet18 and mobilenetv2_100; best: --channels-last, 2 workers",
     "keras-tensorflow": "Keras 3 on JAX, image_dataset_from_directory, flip and rotation in the "
-    "data, Adam; best: cache() before these; waiting cannot be told apart",
+    "data, Adam; best: cache() before these; waiting cannot be told apart; runs once",
 }
 
 
@@ -125,7 +128,7 @@ def _arms(network: str, task: Task) -> list[Arm]:
             script=SCRIPTS / script,
             files=() if script == "train_hubel.py" else HELPERS,
             arguments=arguments,
-            repeats=max(1, task.repeats - (variant == "documented")),
+            repeats=1 if peer in SLOW else max(1, task.repeats - (variant == "documented")),
             note=NOTES.get(peer, ""),
         )
 
@@ -152,7 +155,7 @@ def _section(
     found: Sequence[Measurement], networks: list[str], task: Task, pictures: str
 ) -> Section:
     by_arm = with_later(found)
-    verdicts = [_verdict(network, by_arm) for network in networks]
+    verdicts = [verdict(network, by_arm) for network in networks]
     speeds = {name: [later_speed(one) for one in runs] for name, runs in by_arm.items()}
     peers = {name: runs[0].peer.partition("-")[0] for name, runs in by_arm.items()}
     return Section(
@@ -161,7 +164,8 @@ def _section(
         f"{task.steps} steps a pass, {task.epochs} passes, on {pictures}; validation is not "
         "counted, memory is that of all processes (shared pages counted once). The ceiling is the "
         "same step on batches in memory: channels-last, a thread a processor, bfloat16 where the "
-        "hardware has it, glibc's heap kept. Arms take turns.",
+        "hardware has it, glibc's heap kept. Arms take turns. "
+        f"{busiest(found)}",
         header=(
             "arm",
             "n",
@@ -204,7 +208,7 @@ def _row(name: str, runs: Sequence[Measurement]) -> tuple[str, ...]:
     )
 
 
-def _verdict(network: str, by_arm: dict[str, list[Measurement]]) -> str:
+def verdict(network: str, by_arm: dict[str, list[Measurement]]) -> str:
     """Return how hubel stands to the ceiling and to the best peer of each kind."""
     own = by_arm.get(f"{network} hubel")
     if not own:

@@ -11,7 +11,7 @@ from typing import Final
 from benchmarks.peers import Arm, Measurement, Work, add_work_arguments, measure_arms
 from benchmarks.peers.arms import HUBEL, SCRIPTS, hubel_digest
 from benchmarks.peers.environments import open_work
-from benchmarks.peers.passes import peer_versions
+from benchmarks.peers.passes import busiest, peer_versions
 from benchmarks.recording import Section
 from benchmarks.running import run
 
@@ -96,7 +96,8 @@ def _section(found: Sequence[Measurement]) -> Section:
     return Section(
         title="Start",
         what="Whole processes, one after the other by turns, after one turn that is not counted "
-        "(of the training, all are). Each import runs in its peer's own environment.",
+        "(of the training, all are). Each import runs in its peer's own environment. "
+        f"{busiest(found)}",
         header=("command", "n", "median s", "fastest s", "slowest s"),
         rows=[
             (

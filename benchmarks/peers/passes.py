@@ -38,6 +38,12 @@ def with_later(measurements: Iterable[Measurement]) -> dict[str, list[Measuremen
     return found
 
 
+def busiest(measurements: Iterable[Measurement]) -> str:
+    """Return how busy the machine was before the arms, at most."""
+    load = max((float(one.machine.get("load_before", 0)) for one in measurements), default=0.0)
+    return f"Load of the machine before an arm: at most {load:.1f}."
+
+
 def peer_versions(measurements: Iterable[Measurement]) -> list[str]:
     """Return the versions of the peers' packages, hubel's own left out."""
     return sorted(
