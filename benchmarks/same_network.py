@@ -40,9 +40,9 @@ GOALS: Final = (
 NOTES: Final = {
     "fastai": "quick start: Resize(128), no augmentation, workers as processors; best: "
     "resize_images to 192 pixels before, to_channelslast, persistent workers",
-    "ultralytics": "defaults of model.train (RandAugment, erasing, 8 workers at most, weight "
-    "average); best: cache=True, deterministic=False, no plots; its own classifier behind "
-    "torchvision's layers",
+    "ultralytics": "defaults of model.train (RandAugment, erasing, weight average; it takes no "
+    "workers on a processor); best: cache=True, deterministic=False, no plots; its own classifier "
+    "behind torchvision's layers",
     "timm": "its training script's defaults (random resized crop, flip, colour jitter, 4 workers, "
     "SGD), resnet18 and mobilenetv2_100; best: --channels-last, 2 workers",
     "keras-tensorflow": "Keras 3 on JAX, image_dataset_from_directory, flip and rotation in the "
