@@ -111,9 +111,10 @@ def guide(data: Data, options: argparse.Namespace) -> None:
 def best(data: Data, options: argparse.Namespace) -> None:
     """The guide's widths with what its other guides add.
 
-    Batch normalisation and augmentation layers (example "Image classification from scratch"),
-    cosine decay with warm-up, AdamW and the averaging of weights (optimizers), several steps a
-    call (`steps_per_execution`), mixed precision where the processor has bfloat16.
+    Batch normalisation and flips (example "Image classification from scratch"; its layers for
+    shifts, zooms, rotations and crops would switch compiling off: their `supports_jit`), cosine
+    decay with warm-up, AdamW and the averaging of weights (optimizers), several steps a call
+    (`steps_per_execution`), mixed precision where the processor has bfloat16.
     """
     if has_bfloat16():
         keras.mixed_precision.set_global_policy("mixed_bfloat16")
@@ -148,7 +149,6 @@ def _with_batch_normalisation() -> keras.Model:
     parts: list[Any] = [
         keras.Input((28, 28, 1)),
         layers.RandomFlip("horizontal"),
-        layers.RandomTranslation(0.07, 0.07, fill_mode="constant"),
     ]
     for width in (64, 64, None, 128, 128):
         if width is None:
