@@ -67,6 +67,28 @@ def is_identity(matrix: Matrix) -> bool:
     return matrix.tolist() == [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
 
 
+def shrunk(pixels: Pixels, size: int, fit: Fit, share: float, detail: float) -> Pixels:
+    """Shrink a whole picture to what the fit can show, and `detail` times as many pixels a side.
+
+    With s the factor by which the fit shrinks, the sides become round(side · detail / s), by area
+    averages, where s / detail is RESIZE_FROM or more; both sides together, or with squash each
+    alone. Smaller pictures are returned as they are. Applied twice, it does nothing more.
+    """
+    height, width = pixels.shape[:2]
+    sides = (width, height)
+    if fit == "squash":
+        factors = (width / size, height / size)
+    elif fit == "crop":
+        factors = (max(1, round(share * min(sides))) / size,) * 2
+    else:
+        factors = (max(sides) / size,) * 2
+    wide, high = (
+        max(1, round(side * detail / factor)) if factor >= RESIZE_FROM * detail else side
+        for side, factor in zip(sides, factors, strict=True)
+    )
+    return pixels if (wide, high) == sides else _resize(pixels, (wide, high), cv2.INTER_AREA)
+
+
 def border_colour(pixels: Pixels) -> list[int]:
     """Return, per channel, the median of the edge pixels (of 64 evenly spaced ones at most)."""
     height, width, channels = pixels.shape
@@ -107,6 +129,9 @@ def resample(pixels: Pixels, matrix: Matrix, size: int, out: Pixels | None = Non
             return pixels
         out[...] = pixels
         return out
+    moves = _whole_moves(matrix)
+    if moves is not None:
+        return _moved(pixels, moves, size, border, out)
     return _warped(pixels, matrix, size, border or border_colour(pixels), out)
 
 
@@ -118,6 +143,45 @@ def _near_identity(matrix: Matrix) -> bool:
     # In Python's floats: for a tiny picture numpy's overhead would be a third of the work.
     (a, b, x), (c, d, y) = matrix.tolist()
     return max(abs(a - 1), abs(b), abs(x), abs(c), abs(d - 1), abs(y)) < _EXACT
+
+
+def _whole_moves(matrix: Matrix) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """Return (sign, shift) of x and of y where pixels only move by whole ones, perhaps mirrored."""
+    (a, b, x), (c, d, y) = matrix.tolist()
+    left, top = round(x), round(y)
+    if max(abs(abs(a) - 1), abs(b), abs(x - left), abs(c), abs(abs(d) - 1), abs(y - top)) > _EXACT:
+        return None
+    return (1 if a > 0 else -1, left), (1 if d > 0 else -1, top)
+
+
+def _moved(
+    pixels: Pixels,
+    moves: tuple[tuple[int, int], tuple[int, int]],
+    size: int,
+    border: list[int] | None,
+    out: Pixels | None,
+) -> Pixels:
+    """Copy pixels to where they move; no colour is computed, but for the border's."""
+    height, width, channels = pixels.shape
+    (to_x, from_x), (to_y, from_y) = _run(*moves[0], width, size), _run(*moves[1], height, size)
+    if out is None:
+        out = np.empty((size, size, channels), np.uint8)
+    if (to_x.stop - to_x.start, to_y.stop - to_y.start) != (size, size):
+        out[...] = border or border_colour(pixels)
+    out[to_y, to_x] = pixels[from_y, from_x]
+    return out
+
+
+def _run(sign: int, shift: int, length: int, size: int) -> tuple[slice, slice]:
+    """Return the places of the output, and of the source, along an axis: x = sign · x' + shift."""
+    if sign > 0:
+        first, last = max(0, -shift), min(size, length - shift)
+        last = max(first, last)
+        return slice(first, last), slice(first + shift, last + shift)
+    first, last = max(0, shift - length + 1), min(size, shift + 1)
+    last = max(first, last)
+    end = shift - last
+    return slice(first, last), slice(shift - first, None if end < 0 else end, -1)
 
 
 def _warped(
