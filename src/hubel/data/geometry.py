@@ -163,16 +163,23 @@ def _moved(
 ) -> Pixels:
     """Copy pixels to where they move; no colour is computed, but for the border's."""
     height, width, channels = pixels.shape
-    (to_x, from_x), (to_y, from_y) = _run(*moves[0], width, size), _run(*moves[1], height, size)
+    (sign_x, shift_x), (sign_y, shift_y) = moves
+    to_x, from_x = _spans(sign_x, shift_x, width, size)
+    to_y, from_y = _spans(sign_y, shift_y, height, size)
     if out is None:
         out = np.empty((size, size, channels), np.uint8)
     if (to_x.stop - to_x.start, to_y.stop - to_y.start) != (size, size):
-        out[...] = border or border_colour(pixels)
-    out[to_y, to_x] = pixels[from_y, from_x]
+        # A whole row at once: numpy would go through a colour's three values each time.
+        out[...] = np.tile(np.array(border or border_colour(pixels), np.uint8), (size, 1))
+    part = pixels[from_y, from_x]
+    if min(sign_x, sign_y) < 0 and part.size:
+        axes = {(-1, 1): 1, (1, -1): 0, (-1, -1): -1}
+        part = cv2.flip(part, axes[sign_x, sign_y]).reshape(part.shape)
+    out[to_y, to_x] = part
     return out
 
 
-def _run(sign: int, shift: int, length: int, size: int) -> tuple[slice, slice]:
+def _spans(sign: int, shift: int, length: int, size: int) -> tuple[slice, slice]:
     """Return the places of the output, and of the source, along an axis: x = sign · x' + shift."""
     if sign > 0:
         first, last = max(0, -shift), min(size, length - shift)
@@ -180,8 +187,7 @@ def _run(sign: int, shift: int, length: int, size: int) -> tuple[slice, slice]:
         return slice(first, last), slice(first + shift, last + shift)
     first, last = max(0, shift - length + 1), min(size, shift + 1)
     last = max(first, last)
-    end = shift - last
-    return slice(first, last), slice(shift - first, None if end < 0 else end, -1)
+    return slice(first, last), slice(shift - last + 1, shift - first + 1)
 
 
 def _warped(
@@ -190,6 +196,13 @@ def _warped(
     square, channels = (size, size), pixels.shape[2]
     if out is None:
         out = np.empty((size, size, channels), np.uint8)
+    if channels == 3:
+        # OpenCV is faster by half with four channels, conversions included, and rounds alike.
+        four = cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA)
+        colour = [*border, 0]
+        warped = cv2.warpAffine(four, matrix, square, None, _FLAGS, cv2.BORDER_CONSTANT, colour)
+        cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB, out)
+        return out
     if channels <= 4:
         cv2.warpAffine(pixels, matrix, square, out, _FLAGS, cv2.BORDER_CONSTANT, border)
         return out
