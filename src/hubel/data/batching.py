@@ -17,7 +17,7 @@ from hubel.data.augmentation import Augmentation
 from hubel.data.cache import PictureCache
 from hubel.data.colour import light_channels
 from hubel.data.parallel import available_threads, map_ahead
-from hubel.data.preprocessing import Preprocessing, read_raw
+from hubel.data.preprocessing import Preprocessing
 from hubel.data.randomness import generator
 from hubel.data.scaling import Light
 from hubel.data.source import Source
@@ -209,7 +209,7 @@ class BatchLoader:
         for place in range(first, last):
             if stop.is_set():
                 return buffer
-            pixels = self._read(positions[place])
+            pixels = preprocessing.read(self.source, positions[place], self.cache)
             matrix = None
             if matrices is not None:
                 fit = preprocessing.geometry(pixels.shape[0], pixels.shape[1])
@@ -220,17 +220,6 @@ class BatchLoader:
             light = buffer.light and buffer.light.part(part)
             preprocessing.scale(buffer.pixels[part], buffer.values.numpy()[part], light)
         return buffer
-
-    def _read(self, position: int) -> NDArray[np.uint8]:
-        """Return a picture's pixels, from the cache or decoded."""
-        cache = self.cache
-        if cache is not None and (kept := cache.get(position)) is not None:
-            return kept
-        raw, where = read_raw(self.source, position)
-        pixels = self.preprocessing.pixels(raw, where)
-        if cache is not None and not isinstance(raw, np.ndarray):
-            cache.put(position, pixels)
-        return pixels
 
     def _finished(self, buffer: _Buffer, epoch: int, step: int, waited: float) -> Batch:
         preprocessing, augmentation = self.preprocessing, self.augmentation

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
 
+STEP: Final = 1 << 26
+"""Bytes by which the file grows; the disk sets them aside before anything is written there."""
+
 _NOT_HERE: Final = -1
 
 
@@ -27,7 +30,7 @@ class PictureCache:
 
     Positional reads and writes are used rather than a mapping: they were measured to be faster
     (page faults cost more than the copy), what was read does not count as memory of the process,
-    and a full or broken disk is an error here where a mapping would end the process with SIGBUS.
+    and a broken disk is an error here where a mapping would end the process with SIGBUS.
 
     Safe in threads; reading takes no lock. What does not fit is not kept, and where the disk
     cannot take more, nothing more is kept: `problem` then says so in a sentence.
@@ -45,11 +48,12 @@ class PictureCache:
         self._offsets = np.full(pictures, _NOT_HERE, np.int64)
         self._shapes = np.zeros((pictures, 3), np.int32)
         self._end = 0
+        self._reserved = 0
         self._lock = threading.Lock()
 
     @property
     def held_bytes(self) -> int:
-        """Size of the file."""
+        """Bytes of the pictures that were put in."""
         return self._end
 
     @property
@@ -105,9 +109,18 @@ class PictureCache:
                 return None
             if self._file is None:
                 self._file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115
+            if self._end + size > self._reserved:
+                self._reserve(self._file, self._end + size)
             self._claimed[position] = True
             offset, self._end = self._end, self._end + size
             return self._file, offset
+
+    def _reserve(self, file: IO[bytes], least: int) -> None:
+        """Have the disk set room aside, so that no write can fail or be lost for want of it."""
+        wanted = min(max(least, self._reserved + STEP), self.limit)
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), self._reserved, wanted - self._reserved)
+        self._reserved = wanted
 
     def _give_up(self, error: OSError) -> None:
         """Keep nothing more; what is here can still be read."""

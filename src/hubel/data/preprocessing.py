@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hubel.architectures.weights.reading import Reading
+from hubel.data.cache import PictureCache
 from hubel.data.classical import Filter, parse_filters
 from hubel.data.colour import ColourSpace, to_channels, to_space
 from hubel.data.decoding import decode, picture_name
@@ -66,6 +67,7 @@ class Preprocessing:
         threads: int | None = None,
         reading: Reading | None = None,
         detail: float = 1.0,
+        cache: PictureCache | None = None,
     ) -> Preprocessing:
         """Make the preprocessing that `options` ask for, measured on pictures of the source.
 
@@ -76,7 +78,8 @@ class Preprocessing:
         all have the same number of channels, neither 1 nor 3, keep them. `reading` is that of
         trained weights: its fit and scaling stand where the options leave them open, and the
         colours are those of its network. `detail` says how many pixels a side an augmentation
-        needs for each that the fit shows: more than 1 where it shows a part of the picture.
+        needs for each that the fit shows: more than 1 where it shows a part of the picture. The
+        decoded pictures are left in the `cache`.
 
         Errors: UsageError for filters or a size that cannot be; SourceError without pictures;
         PictureError for one that cannot be decoded.
@@ -112,7 +115,7 @@ class Preprocessing:
         )
         keep_channels = options.colour == "auto"
         scaling = reading.scaling if reading is not None and known else None
-        return measured(draft, source, positions, keep_channels, threads, scaling)
+        return measured(draft, source, positions, keep_channels, threads, scaling, cache)
 
     def pixels(self, raw: Raw, where: str = "") -> Pixels:
         """Decode a picture, bring it to grey or RGB, apply the classical steps, and shrink it.
@@ -141,13 +144,18 @@ class Preprocessing:
             return pixels
         return to_channels(pixels, self.colour, self.channels, where)
 
-    def read(self, source: Source, position: int) -> Pixels:
-        """Read a picture of a source and return its `pixels`.
+    def read(self, source: Source, position: int, cache: PictureCache | None = None) -> Pixels:
+        """Read a picture of a source and return its `pixels`, from the cache where they are there.
 
-        Errors: PictureError, naming the file or the picture's key, whatever went wrong.
+        What is decoded goes into the cache; arrays, which are in memory already, do not. Errors: PictureError, naming the file or the picture's key, whatever went wrong.
         """
+        if cache is not None and (kept := cache.get(position)) is not None:
+            return kept
         raw, where = read_raw(source, position)
-        return self.pixels(raw, where)
+        pixels = self.pixels(raw, where)
+        if cache is not None and not isinstance(raw, np.ndarray):
+            cache.put(position, pixels)
+        return pixels
 
     def geometry(self, height: int, width: int) -> Matrix:
         """Return the matrix (2, 3), output pixel to source pixel, of the fit; see `geometry`."""

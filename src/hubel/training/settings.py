@@ -80,6 +80,8 @@ class Settings:
     channels_last: bool
     threads: int
     checkpoint_every_s: float
+    cache_bytes: int = 0
+    """Largest size of the file of decoded pictures."""
 
 
 @dataclass(slots=True)
