@@ -147,7 +147,9 @@ class Preprocessing:
     def read(self, source: Source, position: int, cache: PictureCache | None = None) -> Pixels:
         """Read a picture of a source and return its `pixels`, from the cache where they are there.
 
-        What is decoded goes into the cache; arrays, which are in memory already, do not. Errors: PictureError, naming the file or the picture's key, whatever went wrong.
+        What is decoded goes into the cache; arrays, which are in memory already, do not.
+
+        Errors: PictureError, naming the file or the picture's key, whatever went wrong.
         """
         if cache is not None and (kept := cache.get(position)) is not None:
             return kept
