@@ -135,6 +135,10 @@ class TrainOptions(PreprocessingOptions):
     channels_last: bool | None = None
     """Memory format of the activations [default: measured]."""
 
+    cache: str = "auto"
+    """Largest file of decoded pictures: auto, none, or a size such as 2GB
+    [auto: a quarter of the free memory, or of the free disk where that is less]."""
+
     threads: int | None = None
     """Threads of the arithmetic [default: measured]."""
 

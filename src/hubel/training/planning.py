@@ -30,6 +30,8 @@ class Facts:
     train_pictures: int
     pretrained: str = ""
     """Origin of the published weights to start from."""
+    cache_bytes: int = 0
+    cache_reason: str = UNSET
 
 
 def draft_settings(options: TrainOptions, facts: Facts) -> Draft:
@@ -44,6 +46,8 @@ def draft_settings(options: TrainOptions, facts: Facts) -> Draft:
     _own(draft, "patience", options.patience, None, "the schedule ends the training", "default")
     every = parse_duration(options.checkpoint_every, "--checkpoint-every")
     _take(draft, "checkpoint_every_s", every, 60.0)
+    by_size: ChosenBy = "hubel" if options.cache == "auto" else "user"
+    draft.choose("cache_bytes", facts.cache_bytes, by_size, facts.cache_reason)
     _fit_batch(draft, facts)
     return draft
 

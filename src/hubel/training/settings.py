@@ -85,6 +85,8 @@ class Settings:
     compile: bool = False
     """Whether torch.compile compiles the network."""
     checkpoint_every_s: float
+    cache_bytes: int = 0
+    """Largest size of the file of decoded pictures."""
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from typing import Literal
 from hubel.data.dataset import Dataset
 from hubel.data.source import TEST
 from hubel.options import EvaluateOptions, ReportOptions
-from hubel.results import Evaluation, Run, Training
+from hubel.results import Evaluation, Run, Training, mean_waiting_share
 from hubel.results.files import write_json
 from hubel.training.checkpoint import BEST, load, save_tensors
 from hubel.training.loop import Ending, Trainer
@@ -56,6 +56,7 @@ def _training(
         score_name=SCORE_NAMES[settings.task],
         ended=ending,
         rows=tuple(progress.rows),
+        waiting_share=mean_waiting_share(progress.rows),
         test=evaluation.test if evaluation else {},
         provenance=provenance(
             seed=settings.seed,

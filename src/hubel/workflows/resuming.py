@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from hubel.training.planning import extend
 from hubel.training.settings import Settings, settings_of
 from hubel.workflows.assembling import Network, build_network, build_trainer
 from hubel.workflows.budgeting import Recorder
+from hubel.workflows.caching import open_cache, tell_problem
 from hubel.workflows.checks import check_resumed
 from hubel.workflows.finishing import finish
 from hubel.workflows.interrupts import graceful
@@ -58,7 +60,8 @@ def resume(options: TrainOptions, source: str | Path | Source | None, watcher: W
     card = run.card()
     preprocessing = Preprocessing.from_json(card.preprocessing, checkpoint.part("preprocessing"))
     network = _same_network(run, card, settings, trust_code=options.trust_code)
-    trainer = build_trainer(settings, network.module, dataset, preprocessing, run)
+    cache = open_cache(settings.cache_bytes, dataset, run)
+    trainer = build_trainer(settings, network.module, dataset, preprocessing, run, cache=cache)
     _restore(trainer, checkpoint, run)
     if options.epochs is not None:
         write_json(run.plan_file, plan)
@@ -66,8 +69,9 @@ def resume(options: TrainOptions, source: str | Path | Source | None, watcher: W
     watcher.planned(run, plan)
     log = CsvLog(run, trainer.progress.rows)
     trainer.observers = (Recorder(run), log, TensorBoardLog(run), watcher)
-    with graceful(trainer.ask_to_stop):
+    with graceful(trainer.ask_to_stop), closing(cache):
         ending = trainer.train()
+        tell_problem(cache, watcher)
     finish(run, trainer, ending, dataset, watcher)
     return run
 

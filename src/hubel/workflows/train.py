@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,15 @@ from typing import Any
 import torch
 
 from hubel.architectures import choose_size
+from hubel.data.array_source import ArraySource
+from hubel.data.augmentation import detail_of
+from hubel.data.cache import PictureCache
 from hubel.data.dataset import Dataset
 from hubel.data.integrity import inspect_source
 from hubel.data.manifest import write_manifest
 from hubel.data.opening import open_source
 from hubel.data.preprocessing import Preprocessing
+from hubel.data.room import choose_cache
 from hubel.data.source import TRAIN, Source
 from hubel.errors import UsageError
 from hubel.options import TrainOptions
@@ -34,6 +39,7 @@ from hubel.training.planning import (
 from hubel.training.settings import Draft
 from hubel.workflows.assembling import Network, build_network, build_trainer, card_of
 from hubel.workflows.budgeting import Recorder, steps_for_budget
+from hubel.workflows.caching import open_cache, tell_problem
 from hubel.workflows.checking import check_before
 from hubel.workflows.checks import check_fresh, check_source
 from hubel.workflows.finishing import finish
@@ -73,13 +79,18 @@ def train(
             return resume(options, source, watcher)
         if source is None:
             raise UsageError("train needs a SOURCE: a folder of pictures, a table, or digits.")
-        return _train_new(source, options, watcher, began)
+        with ExitStack() as stack:
+            return _train_new(source, options, watcher, began, stack)
     finally:
         torch.set_num_threads(threads)
 
 
 def _train_new(
-    source: str | Path | Source, options: TrainOptions, watcher: Watcher, began: float
+    source: str | Path | Source,
+    options: TrainOptions,
+    watcher: Watcher,
+    began: float,
+    stack: ExitStack,
 ) -> Run:
     check_fresh(options)
     opened = open_source(source)
@@ -95,8 +106,9 @@ def _train_new(
         )
         watcher.inspected(dataset.inspection)
         require_trainable(dataset, allow_leaks=options.allow_leaks)
-        draft = draft_settings(options, _facts(options, opened, dataset, start))
-        preprocessing = _measure(options, dataset, draft, start)
+        draft = draft_settings(options, _facts(options, opened, dataset, start, run))
+        cache = stack.enter_context(closing(open_cache(draft["cache_bytes"], dataset, run)))
+        preprocessing = _measure(options, dataset, draft, start, cache)
         values = {name: choice.value for name, choice in draft.choices.items()}
         network = build_network(
             values,
@@ -117,9 +129,9 @@ def _train_new(
         fit_to_machine(
             Subject(options=options, draft=draft, module=network.module, watcher=watcher)
         )
-        _choose_length(options, draft, network, dataset, preprocessing, run, began, head)
+        _choose_length(options, draft, network, dataset, preprocessing, run, began, head, cache)
         settings, plan = draft.freeze()
-        trainer = build_trainer(settings, network.module, dataset, preprocessing, run)
+        trainer = build_trainer(settings, network.module, dataset, preprocessing, run, cache=cache)
     except BaseException:
         _remove_if_empty(run.path)
         raise
@@ -133,6 +145,8 @@ def _train_new(
     trainer.save_checkpoint()
     with graceful(trainer.ask_to_stop):
         ending = trainer.train()
+    tell_problem(cache, watcher)
+    cache.close()
     finish(run, trainer, ending, dataset, watcher)
     return run
 
@@ -147,9 +161,15 @@ def _write_start(run: Run, dataset: Dataset, network: Network, plan: Plan, card:
     write_json(run.plan_file, plan)
 
 
-def _facts(options: TrainOptions, source: Source, dataset: Dataset, start: Start | None) -> Facts:
+def _facts(
+    options: TrainOptions, source: Source, dataset: Dataset, start: Start | None, run: Run
+) -> Facts:
     """Gather what the settings depend on."""
     inspection = dataset.inspection
+    if options.cache == "auto" and isinstance(source, ArraySource):
+        cache_bytes, cache_reason = 0, "the pictures are arrays, which need no decoding"
+    else:
+        cache_bytes, cache_reason = choose_cache(options.cache, run.path)
     median = inspection.short_sides.median
     size, reason = options.size, "set by you"
     if size is None and start is not None:
@@ -166,6 +186,8 @@ def _facts(options: TrainOptions, source: Source, dataset: Dataset, start: Start
         size_reason=reason,
         train_pictures=len(dataset.positions(TRAIN)),
         pretrained=start.origin if start and start.published else "",
+        cache_bytes=cache_bytes,
+        cache_reason=cache_reason,
     )
 
 
@@ -175,7 +197,11 @@ def _channels(options: TrainOptions, inspection: Inspection) -> int:
 
 
 def _measure(
-    options: TrainOptions, dataset: Dataset, draft: Draft, start: Start | None
+    options: TrainOptions,
+    dataset: Dataset,
+    draft: Draft,
+    start: Start | None,
+    cache: PictureCache,
 ) -> Preprocessing:
     """Make the preprocessing object of the run and record its channels."""
     preprocessing = Preprocessing.measure(
@@ -186,6 +212,8 @@ def _measure(
         grey=dataset.inspection.grey,
         threads=options.threads,
         reading=start.reading if start else None,
+        detail=detail_of(draft["augment"]),
+        cache=cache,
     )
     draft.choose("channels", preprocessing.channels, "hubel", "colours of the pictures")
     return preprocessing
@@ -200,6 +228,7 @@ def _choose_length(
     run: Run,
     began: float,
     head: tuple[str, ...],
+    cache: PictureCache,
 ) -> None:
     """Choose the number of steps, from passes or budget, and what follows from it."""
     choose_steps(draft, None, "")
@@ -207,7 +236,7 @@ def _choose_length(
     choose_freezing(draft, options, head)
     if options.budget is not None:
         steps, reason, training_s = steps_for_budget(
-            options.budget, draft, network, dataset, preprocessing, run, began
+            options.budget, draft, network, dataset, preprocessing, run, began, cache
         )
         choose_steps(draft, steps, reason, training_s)
         choose_strength(draft, options.augment_strength)
