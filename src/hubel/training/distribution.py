@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch import distributed as dist
 
+from hubel.data.batching import Share
 from hubel.data.parallel import available_threads
 from hubel.data.randomness import one_seed
 from hubel.errors import HubelError, TrainingError
@@ -72,9 +73,10 @@ class World(Exchange):
         """Return how many threads this process may use: its part of the machine's processors."""
         return max(1, available_threads() // self.local_size)
 
-    def part_of(self, count: int) -> slice:
-        """Return which of `count` things in a row are this process's; shares may be empty."""
-        return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
+    @property
+    def part(self) -> Share:
+        """Which part of each batch is this process's."""
+        return Share(self.rank, self.size)
 
     def first(self, make: Callable[[], Value]) -> Value:
         """Return what `make` gives in the first process; the others only wait for it.
