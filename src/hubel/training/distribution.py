@@ -120,6 +120,10 @@ class World(Exchange):
         self.add_up(total)
         return tuple(total.tolist())
 
+    def decided(self, number: float) -> float:
+        """Return the number of the first process, sooner than `share` does."""
+        return self.sums(number if self.is_writer else 0.0)[0]
+
     def any(self, *, here: bool) -> bool:
         """Return whether it is so in any process."""
         return self.sums(float(here))[0] > 0
