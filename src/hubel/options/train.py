@@ -134,6 +134,13 @@ class TrainOptions(PreprocessingOptions):
     threads: int | None = None
     """Threads of the arithmetic [default: one a processor]."""
 
+    processes: int | None = None
+    """Processes on this machine that train together, each with a share of every batch and of the
+    processors, or a GPU of its own [default: 1, or those of the resumed run]."""
+
+    restarts: int = 3
+    """How often these processes are started again, from the last checkpoint, when one was killed."""
+
     checkpoint_every: str = "60s"
     """Least time between two checkpoints inside a pass; each pass ends with one in any case."""
 

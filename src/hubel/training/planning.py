@@ -44,6 +44,7 @@ def draft_settings(options: TrainOptions, facts: Facts) -> Draft:
     _own(draft, "patience", options.patience, None, "the schedule ends the training", "default")
     every = parse_duration(options.checkpoint_every, "--checkpoint-every")
     _take(draft, "checkpoint_every_s", every, 60.0)
+    _take(draft, "processes", options.processes or 1, 1)
     _fit_batch(draft, facts)
     return draft
 

@@ -79,7 +79,10 @@ class Settings:
     precision: Precision
     channels_last: bool
     threads: int
+    """Of each process."""
     checkpoint_every_s: float
+    processes: int = 1
+    """How many trained together; with another number the result differs by rounding."""
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ from hubel.data.dataset import Dataset
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.source import TRAIN, VAL
 from hubel.results import ModelCard, Run
+from hubel.training.distribution import ALONE, World
 from hubel.training.evaluation import quick_score
 from hubel.training.loop import Score, Trainer
 from hubel.training.losses import balance_weights, build_loss
@@ -82,22 +83,28 @@ def build_trainer(
     preprocessing: Preprocessing,
     run: Run,
     watchers: tuple[Any, ...] = (),
+    world: World = ALONE,
 ) -> Trainer:
-    """Join settings, network and pictures into a trainer."""
+    """Join settings, network and pictures into a trainer.
+
+    All processes begin with the weights of the first one, whatever each has drawn or downloaded.
+    """
     layout = torch.channels_last if settings.channels_last else torch.contiguous_format
     module = module.to(memory_format=layout)
     labels = dataset.labels_of(dataset.positions(TRAIN))
     if isinstance(module, InUnits):
         module.measure(labels)
+    world.share_state(module)
     return Trainer(
         settings,
         module,
-        train_loader(settings, dataset, preprocessing, labels),
+        train_loader(settings, dataset, preprocessing, labels, world),
         loss_of(settings, module, labels),
         run,
-        validate=validation(settings, dataset, preprocessing),
+        validate=validation(settings, dataset, preprocessing, world),
         constants=preprocessing.tensors(),
         observers=watchers,
+        world=world,
     )
 
 
@@ -106,6 +113,7 @@ def train_loader(
     dataset: Dataset,
     preprocessing: Preprocessing,
     labels: NDArray[Any],
+    world: World = ALONE,
 ) -> BatchLoader:
     """Return the batches of the training split, shuffled and augmented."""
     positions = dataset.positions(TRAIN)
@@ -129,6 +137,8 @@ def train_loader(
         shuffle=True,
         drop_last=drops_last(len(positions), settings.batch),
         weights=weights,
+        threads=world.threads(),
+        share=world.part,
     )
 
 
@@ -147,11 +157,14 @@ def loss_of(settings: Settings, module: nn.Module, labels: NDArray[Any]) -> Loss
     return module.standardised(loss) if isinstance(module, InUnits) else loss
 
 
-def validation(settings: Settings, dataset: Dataset, preprocessing: Preprocessing) -> Score | None:
+def validation(
+    settings: Settings, dataset: Dataset, preprocessing: Preprocessing, world: World = ALONE
+) -> Score | None:
     """Return what measures a network on the validation split; None where there is none."""
     positions = dataset.positions(VAL)
     if not len(positions):
         return None
+    positions = positions[world.part.rows(len(positions))]
     loader = BatchLoader(
         dataset.source,
         positions,
@@ -160,6 +173,7 @@ def validation(settings: Settings, dataset: Dataset, preprocessing: Preprocessin
         batch=VALIDATION_BATCH,
         seed=settings.seed,
         shuffle=False,
+        threads=world.threads(),
     )
     loss = build_loss(settings.loss, task=settings.task, focal_gamma=settings.focal_gamma)
 
@@ -171,6 +185,7 @@ def validation(settings: Settings, dataset: Dataset, preprocessing: Preprocessin
             settings.task,
             lambda outputs, targets: fitting(outputs, targets).mean(),
             precision=settings.precision,
+            world=world,
         )
 
     return measure
