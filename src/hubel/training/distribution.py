@@ -11,7 +11,8 @@ import os
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
-from itertools import groupby
+from itertools import count, groupby
+from pathlib import Path
 from typing import Any, Final, TypeVar, final
 
 import torch
@@ -23,7 +24,7 @@ from hubel.data.parallel import available_threads
 from hubel.data.randomness import one_seed
 from hubel.errors import HubelError, TrainingError
 from hubel.nn.synchronised import Exchange, SynchronisedStatistics
-from hubel.training.launched import Launched
+from hubel.training.launched import RUN_NOTE, Launched
 
 Value = TypeVar("Value")
 
@@ -32,6 +33,8 @@ PATIENCE: Final = timedelta(days=7)
 noticed by the launcher, or by its closed connection, at once."""
 BUCKET: Final = 1 << 24
 """Numbers of the gradients that are added up at once, 64 MiB of float32."""
+_RUN: Final = "hubel/run"
+_CALLS: Final = count()
 _DRAWS: Final = 23  # stream of random numbers, apart from those of the data
 
 
@@ -51,13 +54,16 @@ class LostError(TrainingError):
 class World(Exchange):
     """The processes of a training as one of them sees them; alone, all of this changes nothing."""
 
-    def __init__(self, launched: Launched | None = None) -> None:
-        launched = launched or Launched()
-        self.rank = launched.rank
-        self.size = launched.size
-        self.local_size = launched.local_size
-        self.restarts = launched.restarts
+    def __init__(
+        self, launched: Launched | None = None, store: dist.Store | None = None, key: str = ""
+    ) -> None:
+        self.launched = launched or Launched()
+        self.rank = self.launched.rank
+        self.size = self.launched.size
         self._parent = os.getppid()
+        self._store = store
+        """The launcher's, which lives on when it starts all processes anew."""
+        self._key = key
 
     @property
     def is_writer(self) -> bool:
@@ -71,7 +77,7 @@ class World(Exchange):
 
     def threads(self) -> int:
         """Return how many threads this process may use: its part of the machine's processors."""
-        return max(1, available_threads() // self.local_size)
+        return max(1, available_threads() // self.launched.local_size)
 
     @property
     def part(self) -> Share:
@@ -98,6 +104,22 @@ class World(Exchange):
             raise
         self._told((value, None))
         return value
+
+    def note_run(self, folder: Path) -> None:
+        """Remember the run folder that this launch trains in, for when it is started anew."""
+        if self._store is not None and self.is_writer:
+            self._store.set(self._key, str(folder))
+            if self.launched.folder is not None:
+                (self.launched.folder / RUN_NOTE).write_text(str(folder), encoding="utf-8")
+
+    def noted_run(self) -> Path | None:
+        """Return the run folder that an earlier start of this launch trains in; None at first."""
+        if self._store is None:
+            return None
+        store = self._store
+        return self.first(
+            lambda: Path(store.get(self._key).decode()) if store.check([self._key]) else None
+        )
 
     def share(self, value: Value) -> Value:
         """Return the value that the first process gave."""
@@ -244,33 +266,36 @@ def joined(launched: Launched | None = None) -> Generator[World]:
         yield ALONE
         return
     made = not dist.is_initialized()
-    if made:
-        with _connected():
-            _join(launched)
+    # A script may train several networks, one after the other; started anew, it does so again.
+    call = next(_CALLS)
+    with _connected():
+        store = launchers_store(launched)
+        if made:
+            _join(launched, store, call)
     try:
-        yield World(launched)
+        yield World(launched, store, f"{_RUN}/{call}")
     finally:
         if made:
             dist.destroy_process_group()
 
 
-def _join(launched: Launched) -> None:
+def _join(launched: Launched, store: dist.Store, call: int) -> None:
     backend = "gloo"
     if torch.cuda.is_available():
         torch.cuda.set_device(launched.local_rank % torch.cuda.device_count())
         backend = "cpu:gloo,cuda:nccl"
     # The launcher's store lives on when it starts the processes anew: each start has its own keys.
-    name = f"hubel/{launched.restarts}/{launched.size}"
+    name = f"hubel/{launched.restarts}/{launched.size}/{call}"
     dist.init_process_group(
         backend,
-        store=dist.PrefixStore(name, launchers_store(launched)),
+        store=dist.PrefixStore(name, store),
         rank=launched.rank,
         world_size=launched.size,
         timeout=PATIENCE,
     )
 
 
-def launchers_store(launched: Launched, environment: Mapping[str, str] = os.environ) -> Any:
+def launchers_store(launched: Launched, environment: Mapping[str, str] = os.environ) -> dist.Store:
     """Return the store of torch's launcher, in which what one start writes the next one reads."""
     return dist.TCPStore(
         environment["MASTER_ADDR"],

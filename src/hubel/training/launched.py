@@ -10,6 +10,8 @@ from typing import Final
 
 LAUNCH_FOLDER: Final = "HUBEL_LAUNCH_FOLDER"
 """Environment variable: where processes that `--processes` started say how they ended."""
+RUN_NOTE: Final = "run.txt"
+"""File in that folder: where the run is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,9 @@ from hubel.options.gathering import gather_options
 from hubel.results import Inspection, ModelCard, Plan, Run
 from hubel.results.files import write_bytes, write_json
 from hubel.training.body import head_of
+from hubel.training.distribution import World, joined
 from hubel.training.hardware import choose_arithmetic
+from hubel.training.launched import Launched
 from hubel.training.logs import CsvLog, TensorBoardLog
 from hubel.training.planning import (
     Facts,
@@ -40,6 +42,8 @@ from hubel.workflows.finishing import finish
 from hubel.workflows.folders import new_run_folder
 from hubel.workflows.interrupts import graceful
 from hubel.workflows.keeping import options_toml
+from hubel.workflows.launching import launch, processes_of
+from hubel.workflows.relaunching import again, require_fitting, require_seen, shared_dataset
 from hubel.workflows.resuming import resume
 from hubel.workflows.trainable import require_labels, require_trainable
 from hubel.workflows.transfer import Start, like_run, published_of, run_of, start_of, take_weights
@@ -64,20 +68,43 @@ def train(
     """
     began = time.perf_counter()
     options = gather_options(TrainOptions, options, settings)
+    launched = Launched.read()
+    if not launched.by_torch and processes_of(options) > 1:
+        return launch(source, options, quiet=watcher is None)
     watcher = watcher or Watcher()
     threads = torch.get_num_threads()
     try:
-        if options.resume is not None:
-            return resume(options, source, watcher)
-        if source is None:
-            raise UsageError("train needs a SOURCE: a folder of pictures, a table, or digits.")
-        return _train_new(source, options, watcher, began)
+        with joined(launched) as world:
+            require_fitting(options, world)
+            return _train(source, options, watcher if world.is_writer else Watcher(), began, world)
     finally:
         torch.set_num_threads(threads)
 
 
+def _train(
+    source: str | Path | Source | None,
+    options: TrainOptions,
+    watcher: Watcher,
+    began: float,
+    world: World,
+) -> Run:
+    """Go on with what this launch has begun before, with the run that is named, or train anew."""
+    begun = again(options, watcher, world)
+    if isinstance(begun, Run):
+        return begun
+    if begun.resume is not None:
+        return resume(begun, source, watcher, world)
+    if source is None:
+        raise UsageError("train needs a SOURCE: a folder of pictures, a table, or digits.")
+    return _train_new(source, begun, watcher, began, world)
+
+
 def _train_new(
-    source: str | Path | Source, options: TrainOptions, watcher: Watcher, began: float
+    source: str | Path | Source,
+    options: TrainOptions,
+    watcher: Watcher,
+    began: float,
+    world: World,
 ) -> Run:
     check_fresh(options)
     opened = open_source(source)
@@ -86,15 +113,25 @@ def _train_new(
     asked, options = options, like_run(options, base) if base else options
     check_source(options, opened)
     start = start_of(base) if base else published_of(options)
-    run = Run(new_run_folder(options.out, opened.name, asked.model))
+    run = Run(world.first(lambda: new_run_folder(options.out, opened.name, asked.model)))
+    world.note_run(run.path)
     try:
-        dataset = inspect_source(
-            opened, seed=options.seed, threads=options.threads, progress=watcher.scanning
+        require_seen(run.path, world)
+        dataset = shared_dataset(
+            world,
+            lambda: opened,
+            lambda: inspect_source(
+                opened, seed=options.seed, threads=options.threads, progress=watcher.scanning
+            ),
         )
         watcher.inspected(dataset.inspection)
         require_trainable(dataset, allow_leaks=options.allow_leaks)
         draft = draft_settings(options, _facts(options, opened, dataset, start))
-        preprocessing = _measure(options, dataset, draft, start)
+        if world.size > 1:
+            draft.choose("processes", world.size, "user", "set by you")
+        size = draft["size"]
+        preprocessing = world.first(lambda: _measure(options, dataset, size, start))
+        draft.choose("channels", preprocessing.channels, "hubel", "colours of the pictures")
         values = {name: choice.value for name, choice in draft.choices.items()}
         network = build_network(
             values,
@@ -108,20 +145,26 @@ def _train_new(
             note, fresh = take_weights(network.module, base, trust_code=options.trust_code)
             notes.append(note)
         head = head_of(network.module, draft["outputs"], fresh) if start else ()
-        _choose_measured(options, draft, network, dataset, preprocessing, run, began, head)
+        _choose_measured(options, draft, network, dataset, preprocessing, run, began, head, world)
         settings, plan = draft.freeze()
-        trainer = build_trainer(settings, network.module, dataset, preprocessing, run)
+        trainer = build_trainer(settings, network.module, dataset, preprocessing, run, world=world)
     except BaseException:
         _remove_if_empty(run.path)
         raise
-    write_bytes(run.options_file, options_toml(settings.source, asked))
-    _write_start(run, dataset, network, plan, card_of(settings, network, dataset, preprocessing))
-    watcher.planned(run, plan)
-    check_before(run, network, settings, watcher)
-    for note in notes:
-        watcher.said(note)
-    trainer.observers = (Recorder(run), CsvLog(run), TensorBoardLog(run), watcher)
-    trainer.save_checkpoint()
+
+
+    def begin() -> None:
+        write_bytes(run.options_file, options_toml(settings.source, asked))
+        card = card_of(settings, network, dataset, preprocessing)
+        _write_start(run, dataset, network, plan, card)
+        watcher.planned(run, plan)
+        check_before(run, network, settings, watcher)
+        for note in notes:
+            watcher.said(note)
+        trainer.observers = (Recorder(run), CsvLog(run), TensorBoardLog(run), watcher)
+        trainer.save_checkpoint()
+
+    world.first(begin)
     with graceful(trainer.ask_to_stop):
         ending = trainer.train()
     finish(run, trainer, ending, dataset, watcher)
@@ -166,20 +209,18 @@ def _channels(options: TrainOptions, inspection: Inspection) -> int:
 
 
 def _measure(
-    options: TrainOptions, dataset: Dataset, draft: Draft, start: Start | None
+    options: TrainOptions, dataset: Dataset, size: int, start: Start | None
 ) -> Preprocessing:
-    """Make the preprocessing object of the run and record its channels."""
-    preprocessing = Preprocessing.measure(
+    """Make the preprocessing object of the run."""
+    return Preprocessing.measure(
         options,
         dataset.source,
         dataset.positions(TRAIN),
-        size=draft["size"],
+        size=size,
         grey=dataset.inspection.grey,
         threads=options.threads,
         reading=start.reading if start else None,
     )
-    draft.choose("channels", preprocessing.channels, "hubel", "colours of the pictures")
-    return preprocessing
 
 
 def _choose_measured(
@@ -191,6 +232,7 @@ def _choose_measured(
     run: Run,
     began: float,
     head: tuple[str, ...],
+    world: World,
 ) -> None:
     """Choose arithmetic by timing, and the number of steps from passes or budget."""
     # The network may add arguments of its own, as LeNet-5 does for numbers.
@@ -198,23 +240,29 @@ def _choose_measured(
         draft.choices["model_arguments"], value=dict(network.loaded.arguments)
     )
     shape = (min(draft["batch"], 64), draft["channels"], draft["size"], draft["size"])
-    arithmetic = choose_arithmetic(
-        network.module,
-        torch.zeros(shape),
-        precision=options.precision,
-        channels_last=options.channels_last,
-        threads=options.threads,
+    shared = world.threads() if world.size > 1 else None
+    arithmetic = world.first(
+        lambda: choose_arithmetic(
+            network.module,
+            torch.zeros(shape),
+            precision=options.precision,
+            channels_last=options.channels_last,
+            threads=options.threads or shared,
+        )
     )
     torch.set_num_threads(arithmetic.threads)
     for name in ("precision", "channels_last", "threads"):
         by: ChosenBy = "user" if getattr(options, name) is not None else "hubel"
         draft.choose(name, getattr(arithmetic, name), by, arithmetic.reason)
+    if shared and options.threads is None:
+        reason = f"a share of the processors for each of {world.size} processes"
+        draft.choose("threads", shared, "hubel", reason)
     choose_steps(draft, None, "")
     choose_strength(draft, options.augment_strength)
     choose_freezing(draft, options, head)
     if options.budget is not None:
         steps, reason, training_s = steps_for_budget(
-            options.budget, draft, network, dataset, preprocessing, run, began
+            options.budget, draft, network, dataset, preprocessing, run, began, world
         )
         choose_steps(draft, steps, reason, training_s)
         choose_strength(draft, options.augment_strength)
