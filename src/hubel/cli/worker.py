@@ -7,11 +7,11 @@ from pathlib import Path
 
 from hubel.cli.console import console
 from hubel.cli.progress import TerminalWatcher
-from hubel.errors import HubelError
+from hubel.errors import ElsewhereError, HubelError
 from hubel.options import TrainOptions
 from hubel.options.gathering import gather_options
 from hubel.results.files import read_json, write_json
-from hubel.training.distribution import ElsewhereError, LostError
+from hubel.training.distribution import LostError
 from hubel.training.launched import Launched
 from hubel.training.loop import Interrupted
 from hubel.workflows.launching import ORDER, OUTCOME, Order, Outcome

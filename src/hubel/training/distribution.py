@@ -22,7 +22,7 @@ from torch import distributed as dist
 from hubel.data.batching import Share
 from hubel.data.parallel import available_threads
 from hubel.data.randomness import one_seed
-from hubel.errors import HubelError, TrainingError
+from hubel.errors import ElsewhereError, HubelError, TrainingError
 from hubel.nn.synchronised import Exchange, SynchronisedStatistics
 from hubel.training.launched import RUN_NOTE, Launched
 
@@ -36,14 +36,6 @@ BUCKET: Final = 1 << 24
 _RUN: Final = "hubel/run"
 _CALLS: Final = count()
 _DRAWS: Final = 23  # stream of random numbers, apart from those of the data
-
-
-class ElsewhereError(HubelError):
-    """An error that another process raised, and tells to people."""
-
-    def __init__(self, sentence: str, exit_status: int) -> None:
-        super().__init__(sentence)
-        self.exit_status = exit_status
 
 
 class LostError(TrainingError):
@@ -111,6 +103,11 @@ class World(Exchange):
             self._store.set(self._key, str(folder))
             if self.launched.folder is not None:
                 (self.launched.folder / RUN_NOTE).write_text(str(folder), encoding="utf-8")
+
+    def speaks_up(self) -> bool:
+        """Return whether this process, having an error, is the first one: it tells people."""
+        name = f"{self._key}/errors/{self.launched.restarts}"
+        return self._store is None or self._store.add(name, 1) == 1
 
     def noted_run(self) -> Path | None:
         """Return the run folder that an earlier start of this launch trains in; None at first."""
@@ -259,7 +256,8 @@ def joined(launched: Launched | None = None) -> Generator[World]:
     """Join the other processes of this launch, and leave them at the end.
 
     gloo for tensors of the processor, nccl for those of a GPU. A process group that exists already
-    is used, and kept. Errors: LostError where the others cannot be reached.
+    is used, and kept. Where several processes raise an error, one keeps it, and the others raise
+    ElsewhereError. Errors: LostError where the others cannot be reached.
     """
     launched = launched or Launched.read()
     if not launched.by_torch:
@@ -272,8 +270,15 @@ def joined(launched: Launched | None = None) -> Generator[World]:
         store = launchers_store(launched)
         if made:
             _join(launched, store, call)
+    world = World(launched, store, f"{_RUN}/{call}")
     try:
-        yield World(launched, store, f"{_RUN}/{call}")
+        yield world
+    except (ElsewhereError, LostError):
+        raise
+    except HubelError as error:
+        if world.speaks_up():
+            raise
+        raise ElsewhereError(str(error), error.exit_status) from error
     finally:
         if made:
             dist.destroy_process_group()
