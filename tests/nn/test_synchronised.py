@@ -176,12 +176,16 @@ def test_a_process_without_a_picture_counts_for_nothing() -> None:
         assert mine.grad is not None
         return mine.grad
 
-    def ghost(exchange: Exchange) -> None:
+    def ghost(exchange: Exchange) -> Tensor:
+        mine = (100 * whole[:1]).requires_grad_()
         with SynchronisedStatistics(exchange, counted=False):
-            (other(100 * whole[:1]).square().sum() * 0).backward()
+            (other(mine).square().sum() * 0).backward()
+        assert mine.grad is not None
+        return mine.grad
 
     found = together([counted, ghost])
     torch.testing.assert_close(found[0], inputs.grad)
+    assert not found[1].any()
     for name, value in plain.state_dict().items():
         torch.testing.assert_close(other.state_dict()[name], value)
 

@@ -127,7 +127,7 @@ class _BatchNorm(torch.autograd.Function):
         inverse = torch.rsqrt(variance + eps)
         outputs = F.batch_norm(inputs, mean, variance, weight, bias, training=False, eps=eps)
         ctx.save_for_backward(inputs, weight, mean, inverse)
-        ctx.exchange, ctx.count = exchange, count
+        ctx.exchange, ctx.count, ctx.counted = exchange, count, counted
         ctx.mark_non_differentiable(mean, variance)
         return outputs, mean, variance, count
 
@@ -146,8 +146,11 @@ class _BatchNorm(torch.autograd.Function):
         whole = sums.clone()
         ctx.exchange.add_up(whole)
         factor = inverse if weight is None else inverse * weight
-        first, second = whole / ctx.count
-        change = gradient - first.view(shape) - normalised * second.view(shape)
+        change = gradient
+        if ctx.counted:
+            # The statistics depend on these inputs: their share in them is taken out.
+            first, second = whole / ctx.count
+            change = gradient - first.view(shape) - normalised * second.view(shape)
         to_inputs = (change * factor.view(shape)).to(inputs.dtype)
         _, to_weight, to_bias, *_ = ctx.needs_input_grad
         return (
