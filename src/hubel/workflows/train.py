@@ -152,7 +152,6 @@ def _train_new(
         _remove_if_empty(run.path)
         raise
 
-
     def begin() -> None:
         write_bytes(run.options_file, options_toml(settings.source, asked))
         card = card_of(settings, network, dataset, preprocessing)
