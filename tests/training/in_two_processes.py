@@ -1,4 +1,4 @@
-"""What tests/training/test_distribution.py runs in several processes, started by torch's launcher."""
+"""What test_distribution.py runs in several processes, started by torch's launcher."""
 
 from __future__ import annotations
 

@@ -15,10 +15,11 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from in_two_processes import VARIANTS, score, train
+
 from hubel.training.checkpoint import load_newest
 from hubel.training.distribution import ALONE
 from hubel.training.launched import Launched
-from in_two_processes import VARIANTS, score, train
 from stripes import PICTURES
 
 SCRIPT = Path(__file__).with_name("in_two_processes.py")
@@ -47,9 +48,7 @@ def test_training_is_that_of_one_process(variant: str, launched: Path, tmp_path:
     two, _ = load_newest(launched / str(list(VARIANTS).index(variant)) / "of-0" / "checkpoint")
     assert one.tensors.keys() == two.tensors.keys()
     for name in one.tensors.keys() - {"rng.torch"}:
-        torch.testing.assert_close(
-            two.tensors[name], one.tensors[name], atol=2e-5, rtol=1e-4, msg=lambda m: f"{name}: {m}"
-        )
+        torch.testing.assert_close(two.tensors[name], one.tensors[name], atol=2e-5, rtol=1e-4)
     rows = [values["rows"] for values in (one.values, two.values)]
     for mine, theirs in zip(*rows, strict=True):
         np.testing.assert_allclose(theirs[:5], mine[:5], rtol=1e-5)

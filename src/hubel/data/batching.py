@@ -190,7 +190,7 @@ class BatchLoader:
                 yield buffer, begin, min(begin + chunk, len(buffer.rows))
 
     def _rows(self, count: int) -> slice:
-        """Return the rows of a batch that are loaded: the share's, or the first for an empty one."""
+        """Return the rows of a batch to load: those of the share, or the first one for none."""
         rows = self.share.rows(count)
         return rows if rows.start < rows.stop else slice(0, 1)
 

@@ -1,8 +1,8 @@
 """Batch normalisation over a batch that is spread over several processes.
 
-torch's own `SyncBatchNorm` refuses tensors on a processor. Here the layers of a network stay as they
-are, names and weights too: while `SynchronisedStatistics` is entered, each call of torch's batch
-normalisation in training mode takes its statistics from the pictures of all processes.
+torch's own `SyncBatchNorm` refuses tensors on a processor. Here the layers of a network stay as
+they are, names and weights too: while `SynchronisedStatistics` is entered, each call of torch's
+batch normalisation in training mode takes its statistics from the pictures of all processes.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ class _BatchNorm(torch.autograd.Function):
             first, second = whole / ctx.count
             change = gradient - first.view(shape) - normalised * second.view(shape)
         to_inputs = (change * factor.view(shape)).to(inputs.dtype)
-        _, to_weight, to_bias, *_ = ctx.needs_input_grad
+        to_weight, to_bias = ctx.needs_input_grad[1:3]
         return (
             to_inputs,
             sums[1] if to_weight else None,

@@ -139,7 +139,7 @@ class TrainOptions(PreprocessingOptions):
     processors, or a GPU of its own [default: 1, or those of the resumed run]."""
 
     restarts: int = 3
-    """How often these processes are started again, from the last checkpoint, when one was killed."""
+    """How often these processes start again, from the last checkpoint, when one was killed."""
 
     checkpoint_every: str = "60s"
     """Least time between two checkpoints inside a pass; each pass ends with one in any case."""

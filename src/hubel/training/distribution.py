@@ -1,8 +1,8 @@
 """Several processes that train one network: who they are, and how they agree.
 
-All of them run the same steps in the same order. What could differ between them (clocks, disks, what
-a user asks for) is decided by the process of rank 0 and told to the others. Sums over the processes
-have the same bits in each, so that the weights stay the same in all without ever being compared.
+All of them run the same steps in the same order. What could differ between them (clocks, disks,
+what a user asks for) is decided by the process of rank 0 and told to the others. Sums over the
+processes have the same bits in each, so that the weights stay the same in all.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any, Final, TypeVar, final
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
+from torch.distributed.distributed_c10d import PrefixStore, Store
 
 from hubel.data.batching import Share
 from hubel.data.parallel import available_threads
@@ -47,7 +48,7 @@ class World(Exchange):
     """The processes of a training as one of them sees them; alone, all of this changes nothing."""
 
     def __init__(
-        self, launched: Launched | None = None, store: dist.Store | None = None, key: str = ""
+        self, launched: Launched | None = None, store: Store | None = None, key: str = ""
     ) -> None:
         self.launched = launched or Launched()
         self.rank = self.launched.rank
@@ -284,7 +285,7 @@ def joined(launched: Launched | None = None) -> Generator[World]:
             dist.destroy_process_group()
 
 
-def _join(launched: Launched, store: dist.Store, call: int) -> None:
+def _join(launched: Launched, store: Store, call: int) -> None:
     backend = "gloo"
     if torch.cuda.is_available():
         torch.cuda.set_device(launched.local_rank % torch.cuda.device_count())
@@ -293,16 +294,16 @@ def _join(launched: Launched, store: dist.Store, call: int) -> None:
     name = f"hubel/{launched.restarts}/{launched.size}/{call}"
     dist.init_process_group(
         backend,
-        store=dist.PrefixStore(name, store),
+        store=PrefixStore(name, store),
         rank=launched.rank,
         world_size=launched.size,
         timeout=PATIENCE,
     )
 
 
-def launchers_store(launched: Launched, environment: Mapping[str, str] = os.environ) -> dist.Store:
+def launchers_store(launched: Launched, environment: Mapping[str, str] = os.environ) -> Store:
     """Return the store of torch's launcher, in which what one start writes the next one reads."""
-    return dist.TCPStore(
+    return dist.TCPStore(  # pyright: ignore[reportPrivateImportUsage]
         environment["MASTER_ADDR"],
         int(environment["MASTER_PORT"]),
         is_master=environment.get("TORCHELASTIC_USE_AGENT_STORE") != "True" and not launched.rank,

@@ -111,7 +111,8 @@ def evaluate_dataset(
 ) -> Evaluation:
     """Measure a network on the pictures that it has just been trained on, opened already.
 
-    Of several processes, each takes a share of the pictures, and the first one writes. As `evaluate` with the run's own source. The Python file of the network may run: it just did.
+    Of several processes, each takes a share of the pictures, and the first one writes. Otherwise as
+    `evaluate` with the run's own source. The Python file of the network may run: it just did.
     """
     started = time.perf_counter()
     options = options or EvaluateOptions()

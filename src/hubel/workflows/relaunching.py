@@ -6,6 +6,7 @@ import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from hubel.data.dataset import Dataset
 from hubel.data.source import Source
@@ -43,7 +44,7 @@ def shared_dataset(
     """Return the pictures as the first process inspects them; the others open the source only."""
     kept: list[Dataset] = []
 
-    def parts() -> tuple[object, ...]:
+    def parts() -> tuple[Any, ...]:
         kept.append(inspect())
         return kept[0].splits, kept[0].inspection, kept[0].digests
 
