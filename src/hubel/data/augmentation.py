@@ -99,7 +99,7 @@ class Augmentation:
 
     @property
     def draws_for_batches(self) -> bool:
-        """Whether some draws are for a whole batch, so that its pictures cannot be parted before."""
+        """Whether some draws are for a whole batch, so that it cannot be parted before."""
         return bool({"randaugment", "erasing", "mixup", "cutmix"} & set(self.names))
 
     def matrices(
