@@ -26,6 +26,7 @@ from hubel.training.distribution import World, joined
 from hubel.training.hardware import choose_arithmetic
 from hubel.training.launched import Launched
 from hubel.training.logs import CsvLog, TensorBoardLog
+from hubel.training.loop import Trainer
 from hubel.training.planning import (
     Facts,
     choose_freezing,
@@ -151,23 +152,35 @@ def _train_new(
     except BaseException:
         _remove_if_empty(run.path)
         raise
-
-    def begin() -> None:
-        write_bytes(run.options_file, options_toml(settings.source, asked))
-        card = card_of(settings, network, dataset, preprocessing)
-        _write_start(run, dataset, network, plan, card)
-        watcher.planned(run, plan)
-        check_before(run, network, settings, watcher)
-        for note in notes:
-            watcher.said(note)
-        trainer.observers = (Recorder(run), CsvLog(run), TensorBoardLog(run), watcher)
-        trainer.save_checkpoint()
-
-    world.first(begin)
+    kept = options_toml(settings.source, asked)
+    card = card_of(settings, network, dataset, preprocessing)
+    world.first(lambda: _begin(run, kept, dataset, network, plan, card, trainer, watcher, notes))
     with graceful(trainer.ask_to_stop):
         ending = trainer.train()
     finish(run, trainer, ending, dataset, watcher)
     return run
+
+
+def _begin(
+    run: Run,
+    kept: bytes,
+    dataset: Dataset,
+    network: Network,
+    plan: Plan,
+    card: ModelCard,
+    trainer: Trainer,
+    watcher: Watcher,
+    notes: list[str],
+) -> None:
+    """Write and say what is known before the first step, and have the training watched."""
+    write_bytes(run.options_file, kept)
+    _write_start(run, dataset, network, plan, card)
+    watcher.planned(run, plan)
+    check_before(run, network, trainer.settings, watcher)
+    for note in notes:
+        watcher.said(note)
+    trainer.observers = (Recorder(run), CsvLog(run), TensorBoardLog(run), watcher)
+    trainer.save_checkpoint()
 
 
 def _write_start(run: Run, dataset: Dataset, network: Network, plan: Plan, card: ModelCard) -> None:
