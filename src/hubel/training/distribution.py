@@ -245,10 +245,9 @@ def _connected() -> Generator[None]:
     try:
         yield
     except RuntimeError as error:
-        first = str(error).strip().splitlines()[0]
         raise LostError(
-            f"Another process of this training has ended ({first}); what it said itself is the "
-            "reason. The last checkpoint is intact: go on with hubel train --resume RUN."
+            "Another process of this training has ended or cannot be reached: see what it said "
+            "itself. The last checkpoint is intact; go on with: hubel train --resume RUN"
         ) from error
 
 
