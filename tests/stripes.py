@@ -18,6 +18,7 @@ from hubel.data.source import Index, Raw, Source
 from hubel.options.preprocessing import PreprocessingOptions
 from hubel.results import Run
 from hubel.training.checkpoint import BEST, load, load_newest
+from hubel.training.distribution import ALONE, World
 from hubel.training.events import Observer, StepEvent
 from hubel.training.loop import Trainer
 from hubel.training.losses import build_loss
@@ -101,7 +102,11 @@ class StopAt(Observer):
 
 
 def make_trainer(
-    folder: Path, settings: Settings = SETTINGS, module: nn.Module | None = None, **changes: Any
+    folder: Path,
+    settings: Settings = SETTINGS,
+    module: nn.Module | None = None,
+    world: World = ALONE,
+    **changes: Any,
 ) -> Trainer:
     settings = replace(settings, **changes)
     source = Stripes()
@@ -134,6 +139,7 @@ def make_trainer(
         shuffle=True,
         weights=weights,
         threads=2,
+        share=world.part,
     )
 
     def validate(network: nn.Module) -> tuple[float, float]:
@@ -148,6 +154,7 @@ def make_trainer(
         Run(folder),
         validate=validate,
         constants={"matrix": torch.eye(2)},
+        world=world,
     )
 
 

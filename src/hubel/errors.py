@@ -50,6 +50,14 @@ class TrainingError(HubelError):
     """A training that cannot go on (for example a loss that is not finite)."""
 
 
+class ElsewhereError(HubelError):
+    """An error that another process of the same training has raised, and tells to people."""
+
+    def __init__(self, sentence: str, exit_status: int) -> None:
+        super().__init__(sentence)
+        self.exit_status = exit_status
+
+
 class WeightsError(HubelError):
     """Published weights that cannot be had, are damaged, or do not fit the network."""
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from hubel.data.augmentation import Augmentation
-from hubel.data.batching import BATCHES_AHEAD, BatchLoader
+from hubel.data.batching import BATCHES_AHEAD, BatchLoader, Share
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import PictureError, UsageError
 from hubel.options.preprocessing import PreprocessingOptions
@@ -241,3 +241,40 @@ def test_no_pictures_no_batches(pictures) -> None:
     made = loader(pictures, positions=np.arange(0))
     assert len(made) == 0
     assert list(made.epoch(0)) == []
+
+
+@pytest.mark.parametrize(
+    "names",
+    [(), ("safe", "mirror"), ("safe", "mixup"), ("randaugment", "erasing", "cutmix")],
+    ids=str,
+)
+@pytest.mark.parametrize("size", [2, 7])
+def test_shares_of_several_processes_are_the_batches_of_one(pictures, names, size: int) -> None:
+    batches = list(loader(pictures, names=names).epoch(1))
+    shares = [
+        list(loader(pictures, names=names, share=Share(rank, size), threads=1 + rank % 2).epoch(1))
+        for rank in range(size)
+    ]
+    for step, batch in enumerate(batches):
+        parts = [share[step] for share in shares]
+        assert all(len(part.inputs) for part in parts)
+        own = [part for part in parts if len(part.positions)]
+        assert torch.equal(torch.cat([part.inputs for part in own]), batch.inputs)
+        assert torch.equal(torch.cat([part.targets for part in own]), batch.targets)
+        np.testing.assert_array_equal(
+            np.concatenate([part.positions for part in parts]), batch.positions
+        )
+        for part in parts:
+            if not len(part.positions):
+                assert torch.equal(part.inputs, batch.inputs[:1])
+                assert torch.equal(part.targets, batch.targets[:1])
+
+
+def test_a_share_decodes_its_own_pictures_only(pictures) -> None:
+    read: list[int] = []
+    made = loader(pictures, names=("safe",), share=Share(1, 2), batch=10)
+    inner = made.source.read
+    made.source.read = lambda position: read.append(position) or inner(position)
+    batches = list(made.epoch(0))
+    assert sorted(read) == sorted(np.concatenate([batch.positions for batch in batches]))
+    assert [len(batch.positions) for batch in batches] == [5, 5, 5, 5, 5, 2]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from hubel.errors import HubelError, UsageError, close_matches
+from hubel.errors import ElsewhereError, HubelError, UsageError, close_matches
 
 if TYPE_CHECKING:
     from cyclopts import App
@@ -51,6 +51,8 @@ def run(tokens: list[str]) -> int:
     try:
         status = _call(tokens)
         sys.stdout.flush()
+    except ElsewhereError as error:
+        return error.exit_status
     except HubelError as error:
         complain(str(error))
         return error.exit_status
@@ -58,7 +60,8 @@ def run(tokens: list[str]) -> int:
         complain(_usage_sentence(error))
         return UsageError.exit_status
     except KeyboardInterrupt:
-        complain("Interrupted.")
+        if os.environ.get("RANK", "0") == "0":
+            complain("Interrupted.")
         return INTERRUPTED
     except BrokenPipeError:
         # The reader (head, less) has left; pointing stdout at nothing keeps the exit quiet.
@@ -74,6 +77,7 @@ def complain(sentence: str) -> None:
 
 def _call(tokens: list[str]) -> int:
     """Parse `tokens`, call the verb and return its exit status."""
+    _require_one_process(tokens)
     app = build_app(_config_of(tokens))
     result = app(
         tokens,
@@ -82,6 +86,15 @@ def _call(tokens: list[str]) -> int:
         result_action="return_value",
     )
     return result if isinstance(result, int) else 0
+
+
+def _require_one_process(tokens: list[str]) -> None:
+    """Raise UsageError where torchrun has started several of a verb that is not for several."""
+    several = "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
+    if several and tokens and tokens[0] in {verb.name for verb in VERBS} - {"train"}:
+        raise UsageError(
+            f"Only hubel train runs in several processes; run hubel {tokens[0]} without torchrun."
+        )
 
 
 def build_app(config: tuple[Path, dict[str, Any]] | None = None) -> App:

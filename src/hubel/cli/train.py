@@ -29,17 +29,22 @@ def train(
     from hubel.cli.progress import TerminalWatcher
     from hubel.cli.tables import metrics_table
     from hubel.training.duration import spoken
+    from hubel.training.launched import Launched
     from hubel.training.loop import Interrupted
     from hubel.workflows.train import train as run_training
 
     settings = options or TrainOptions()
     out = console(json=settings.json)
     watcher = TerminalWatcher(out, verbose=settings.verbose == "steps")
+    speaks = Launched.read().rank == 0
     try:
         run = run_training(source, options=settings, watcher=watcher)
     except Interrupted as interrupted:
-        out.print(f"Stopped, and saved. Go on with: hubel train --resume {interrupted.run}")
+        if speaks:
+            out.print(f"Stopped, and saved. Go on with: hubel train --resume {interrupted.run}")
         return 130
+    if not speaks:
+        return 0
     training, evaluation = run.training(), run.evaluation()
     assert training is not None
     waited = training.waiting_share

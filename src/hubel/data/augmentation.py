@@ -97,6 +97,11 @@ class Augmentation:
         kept = tuple(dict.fromkeys(name for name in names if name != "none"))
         return cls(names=kept, num_classes=num_classes, seed=seed, strength=strength)
 
+    @property
+    def draws_for_batches(self) -> bool:
+        """Whether some draws are for a whole batch, so that it cannot be parted before."""
+        return bool({"randaugment", "erasing", "mixup", "cutmix"} & set(self.names))
+
     def matrices(
         self, epoch: int, positions: NDArray[np.int64], times: NDArray[np.int64], size: int
     ) -> NDArray[np.float64] | None:

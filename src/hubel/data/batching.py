@@ -45,9 +45,32 @@ class Batch:
     targets: Tensor
     """Int64 (N,) classes; float32 (N, K) for several labels, numbers and blended labels."""
     positions: Positions
-    """Of the pictures, in the source."""
+    """Of the pictures, in the source; none where they are another process's, see `Share`."""
     waited_s: float
     """How long the step had to wait for its pictures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Which part of each batch is loaded, where several processes train one network.
+
+    Together the parts of `size` processes are the batch of one. Where a part is empty, as it can be
+    of a pass's last batch, the first picture of the batch stands in, without a position.
+    """
+
+    rank: int = 0
+    size: int = 1
+
+    def rows(self, count: int) -> slice:
+        """Return which of `count` pictures in a row are of this part."""
+        return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
+
+    def most(self, count: int) -> int:
+        """Return how many of `count` pictures a part has at most."""
+        return -(-count // self.size)
+
+
+WHOLE: Final = Share()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +99,8 @@ class BatchLoader:
     than BYTES_AHEAD, fewer, but 1. With a `cache`, files are decoded in the first pass and come
     from there in later ones, as far as it has room. The result is the same whatever the number of
     threads, and with or without a cache, as long as the files do not change; where one does, the
-    cache keeps what was decoded first.
+    cache keeps what was decoded first. With a `share`, only its part of each batch is loaded,
+    unless the augmentation draws for whole batches: then the whole batch is, and cut afterwards.
 
     Errors: UsageError for a batch below 1, and randaugment of what is neither grey nor RGB;
     PictureError, out of `epoch`, for a picture that cannot be decoded.
@@ -97,6 +121,7 @@ class BatchLoader:
         weights: NDArray[Any] | None = None,
         threads: int | None = None,
         cache: PictureCache | None = None,
+        share: Share = WHOLE,
     ) -> None:
         if batch < 1:
             raise UsageError(f"The batch is {batch}, but must be 1 or more pictures.")
@@ -123,6 +148,10 @@ class BatchLoader:
         self.cache = cache
         # RandAugment works on 8-bit batches, so their scaling waits for the thread that takes them.
         self._late = "randaugment" in names
+        self.share = share
+        # What is drawn for a whole batch must not depend on how the batch is divided.
+        self._cut_late = augmentation is not None and augmentation.draws_for_batches
+        self._loaded = batch if self._cut_late else share.most(batch)
 
     def __len__(self) -> int:
         """Return the number of steps of a pass."""
@@ -143,12 +172,12 @@ class BatchLoader:
         return self._batches(epoch, start)
 
     def _batches(self, epoch: int, start: int) -> Generator[Batch, None, None]:
-        chunk = -(-self.batch // self.threads)
+        chunk = -(-self._loaded // self.threads)
         ready = map_ahead(
             self._fill,
             self._chunks(epoch, start, chunk),
             threads=self.threads,
-            ahead=self._batches_ahead() * -(-self.batch // chunk),
+            ahead=self._batches_ahead() * -(-self._loaded // chunk),
         )
         step = start
         try:
@@ -175,10 +204,18 @@ class BatchLoader:
         order = self.order(epoch)
         times = _times(order) if self.weights is not None else np.zeros_like(order)
         for step in range(start, len(self)):
-            places = slice(step * self.batch, (step + 1) * self.batch)
-            buffer = self._buffer(epoch, order[places], times[places], chunk)
-            for first in range(0, len(buffer.rows), chunk):
-                yield buffer, first, min(first + chunk, len(buffer.rows))
+            first, last = step * self.batch, min((step + 1) * self.batch, len(order))
+            if not self._cut_late:
+                rows = self._rows(last - first)
+                first, last = first + rows.start, first + rows.stop
+            buffer = self._buffer(epoch, order[first:last], times[first:last], chunk)
+            for begin in range(0, len(buffer.rows), chunk):
+                yield buffer, begin, min(begin + chunk, len(buffer.rows))
+
+    def _rows(self, count: int) -> slice:
+        """Return the rows of a batch to load: those of the share, or the first one for none."""
+        rows = self.share.rows(count)
+        return rows if rows.start < rows.stop else slice(0, 1)
 
     def _buffer(self, epoch: int, rows: Positions, times: Positions, chunk: int) -> _Buffer:
         size, channels = self.preprocessing.size, self.preprocessing.channels
@@ -232,7 +269,18 @@ class BatchLoader:
         inputs = preprocessing.whitened(values)
         if augmentation is not None:
             inputs, targets = augmentation.finish(inputs, targets, epoch, step)
-        return Batch(inputs=inputs, targets=targets, positions=buffer.positions, waited_s=waited)
+        positions = buffer.positions
+        if self._cut_late:
+            rows = self._rows(len(positions))
+            inputs, targets, positions = inputs[rows], targets[rows], positions[rows]
+        count = min(self.batch, len(self.positions) - step * self.batch)
+        own = self.share.rows(count)
+        return Batch(
+            inputs=inputs,
+            targets=targets,
+            positions=positions[: own.stop - own.start],
+            waited_s=waited,
+        )
 
 
 def _tensor(targets: NDArray[Any]) -> Tensor:

@@ -152,6 +152,13 @@ class TrainOptions(PreprocessingOptions):
     measure_anew: bool = False
     """Measure machine and network again, instead of using what an earlier run has measured."""
 
+    processes: int | None = None
+    """Processes on this machine that train together, each with a share of every batch and of the
+    processors, or a GPU of its own [default: 1, or those of the resumed run]."""
+
+    restarts: int = 3
+    """How often these processes start again, from the last checkpoint, when one was killed."""
+
     checkpoint_every: str = "60s"
     """Least time between two checkpoints inside a pass; each pass ends with one in any case."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,9 +15,12 @@ from torch import Tensor, nn
 
 from hubel.options.train import Precision
 from hubel.results import Task
+from hubel.training.distribution import ALONE, World
 from hubel.training.metrics import score
 from hubel.training.outputs import autocast
 
+_Part = tuple[float, int, list[NDArray[np.float32]], list[NDArray[Any]]]
+"""Sum of losses, pictures, outputs and targets of one process."""
 Progress = Callable[[int, int], None]
 """Called with what is done and how much there is."""
 
@@ -70,8 +73,12 @@ def predict_logits(
     precision: Precision = "float32",
     mirror: bool = False,
     progress: Progress | None = None,
+    world: World = ALONE,
 ) -> Outputs:
     """Send every picture of a loader through a network in evaluation mode.
+
+    Of several processes, each has a loader of its own pictures; the first one returns the outputs
+    for all, one process after the other, and the others return none.
 
     With `mirror`, the outputs of picture and mirror image are averaged before any softmax.
     `progress` is called with batches done and in all. The network's modes are restored, also after
@@ -87,7 +94,11 @@ def predict_logits(
             positions.append(np.asarray(batch.positions, dtype=np.int64))
             if progress is not None:
                 progress(len(logits), len(loader))
-    if not logits:
+    for other in world.gather((logits, targets, positions))[1:]:
+        logits += other[0]
+        targets += other[1]
+        positions += other[2]
+    if not logits or not world.is_writer:
         empty = np.empty(0, dtype=np.int64)
         return Outputs(logits=np.empty((0, 1), np.float32), targets=empty, positions=empty)
     return Outputs(
@@ -105,8 +116,11 @@ def quick_score(
     *,
     precision: Precision = "float32",
     mirror: bool = False,
+    world: World = ALONE,
 ) -> tuple[float, float]:
     """Return loss and score of a network on a loader, for use after each pass of a training.
+
+    Of several processes, each has a loader of its own pictures; all return the same, over all.
 
     `loss` gives the mean over a batch; the result is its mean over the pictures. The score is
     accuracy (classes), mean average precision (labels) or R² (numbers). Both are NaN where the
@@ -123,9 +137,18 @@ def quick_score(
             pictures += len(outputs)
             logits.append(outputs.cpu().numpy())
             targets.append(batch.targets.numpy())
+    parts = world.gather((total, pictures, logits, targets))
+    return world.first(lambda: _scored(task, parts))
+
+
+def _scored(task: Task, parts: Sequence[_Part]) -> tuple[float, float]:
+    """Return loss and score over the pictures of all processes."""
+    pictures = sum(part[1] for part in parts)
     if pictures == 0:
         return math.nan, math.nan
-    return total / pictures, score(task, np.concatenate(logits), np.concatenate(targets))
+    logits = np.concatenate([batch for part in parts for batch in part[2]])
+    targets = np.concatenate([batch for part in parts for batch in part[3]])
+    return sum(part[0] for part in parts) / pictures, score(task, logits, targets)
 
 
 def forward(

@@ -23,6 +23,7 @@ from hubel.training.averaging import WeightAverage
 from hubel.training.body import Body
 from hubel.training.budget import MILESTONES
 from hubel.training.checkpoint import BEST, LAST, PREVIOUS, Checkpoint, save
+from hubel.training.distribution import ALONE, World
 from hubel.training.events import Observer, Phases, StepEvent
 from hubel.training.hardware.devices import random_state, same_bits, set_random_state
 from hubel.training.hardware.transfer import on_device
@@ -60,6 +61,7 @@ class Trainer:
         validate: Score | None,
         constants: Mapping[str, Tensor],
         observers: Sequence[Observer] = (),
+        world: World = ALONE,
     ) -> None:
         self.settings = settings
         self.module = module
@@ -69,8 +71,10 @@ class Trainer:
         self.constants = constants
         """Tensors that training does not change (whitening matrices), kept in each checkpoint."""
         self.observers = observers
-        self.stepper = Stepper(settings, module, loss, loader.source.index.keys)
         self.device = device_of(module)
+        self.world = world
+        """The processes that train together; the first one writes and decides."""
+        self.stepper = Stepper(settings, module, loss, loader.source.index.keys, world)
         self.updater = Updater(settings, module)
         self.body = Body(module, settings.head) if settings.freeze_epochs else None
         self.average = WeightAverage(module, settings.ema) if settings.ema else None
@@ -101,7 +105,8 @@ class Trainer:
         times: list[float] = []
         began = time.perf_counter()
         self.module.train()
-        while len(times) < least or time.perf_counter() - began < seconds:
+        more = True
+        while more:
             batches = on_device(self.loader.epoch(0), self.device)
             self.progress.step = 0
             for _ in range(self.settings.steps_per_pass):
@@ -110,7 +115,8 @@ class Trainer:
                 self.progress.step += 1
                 now = time.perf_counter()
                 times.append(now - started)
-                if len(times) >= least and now - began >= seconds:
+                more = bool(self.world.decided(len(times) < least or now - began < seconds))
+                if not more:
                     break
             batches.close()
         return sum(times[2:]) / len(times[2:])
@@ -129,7 +135,8 @@ class Trainer:
         while progress.step < self.updater.timeline.total:
             self._one_pass()
             row = self._close_pass()
-            self._stop_if_asked()
+            if self._stops():
+                raise Interrupted(self.run_folder.path)
             if self._out_of_patience(row):
                 return "early-stopping"
         return "finished"
@@ -162,7 +169,7 @@ class Trainer:
     def _tick(self) -> float:
         """Add the time since the last tick to the training's seconds, and return it."""
         now = time.perf_counter()
-        passed, self._ticked_at = now - self._ticked_at, now
+        passed, self._ticked_at = self.world.decided(now - self._ticked_at), now
         self.progress.seconds += passed
         return passed
 
@@ -186,20 +193,21 @@ class Trainer:
         if not more:
             # The pass is closed first, so that a resumed run need not close it.
             return
-        if self.stop_asked or (
-            time.perf_counter() - self._saved_at >= self.settings.checkpoint_every_s
-        ):
+        stop = self._stops()
+        if stop or time.perf_counter() - self._saved_at >= self.settings.checkpoint_every_s:
             self.save_checkpoint()
-        self._stop_if_asked()
-
-    def _stop_if_asked(self) -> None:
-        if self.stop_asked:
+        if stop:
             raise Interrupted(self.run_folder.path)
+
+    def _stops(self) -> bool:
+        """Return whether any process was asked to stop, or has lost its launcher."""
+        return self.world.any(here=self.stop_asked or self.world.orphaned)
 
     def _update(self, batches: Generator[Batch], pass_index: int) -> StepEvent:
         """Add up the gradients of `accumulate` batches, then change the weights once."""
         progress = self.progress
         pictures = self._pictures_of_step()
+        self.world.seed_draws(self.settings.seed, progress.step)
         found = self.stepper.gradients(
             islice(batches, self._batches_of_step()),
             pictures=pictures,
@@ -290,6 +298,8 @@ class Trainer:
         return bool(patience) and row.epoch - self.progress.best_epoch >= patience
 
     def _save_best(self) -> None:
+        if not self.world.is_writer:
+            return
         tensors = {f"model.{name}": t for name, t in self.evaluated.state_dict().items()}
         checkpoint = Checkpoint(tensors | self._constants(), {"epoch": self.progress.best_epoch})
         save(self.run_folder.checkpoints / BEST, checkpoint)
@@ -299,6 +309,8 @@ class Trainer:
 
     def save_checkpoint(self) -> None:
         """Write all state to the run folder; the checkpoint before it stays as `previous`."""
+        if not self.world.is_writer:
+            return
         path = self.run_folder.checkpoints / LAST
         save(path, self._state(), keep=self.run_folder.checkpoints / PREVIOUS)
         self._saved_at = time.perf_counter()

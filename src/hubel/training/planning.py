@@ -48,6 +48,7 @@ def draft_settings(options: TrainOptions, facts: Facts) -> Draft:
     _take(draft, "checkpoint_every_s", every, 60.0)
     by_size: ChosenBy = "hubel" if options.cache == "auto" else "user"
     draft.choose("cache_bytes", facts.cache_bytes, by_size, facts.cache_reason)
+    _take(draft, "processes", options.processes or 1, 1)
     _fit_batch(draft, facts)
     return draft
 

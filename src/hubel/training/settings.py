@@ -82,11 +82,14 @@ class Settings:
     precision: Precision
     channels_last: bool
     threads: int
+    """Of each process."""
     compile: bool = False
     """Whether torch.compile compiles the network."""
     checkpoint_every_s: float
     cache_bytes: int = 0
     """Largest size of the file of decoded pictures."""
+    processes: int = 1
+    """How many trained together; with another number the result differs by rounding."""
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from hubel.data.batching import Batch
 from hubel.errors import TrainingError
+from hubel.training.distribution import ALONE, World
 from hubel.training.outputs import LossFunction, forward, hits, logits_of, losses_of
 from hubel.training.settings import Settings
 
@@ -28,7 +29,7 @@ class Gradients:
     """What a step found; the gradients themselves stand at the weights."""
 
     loss: float
-    """Mean loss of the step's pictures."""
+    """Mean loss of the step's pictures, of all processes."""
     hits: int
     """Right answers; 0 where the task has no classes."""
     inputs: Tensor
@@ -44,22 +45,29 @@ class Gradients:
 class Stepper:
     """Computes the gradients of a step:  g = ∇ Σ loss(picture) / pictures.
 
-    The sum runs over all pictures of all batches that the step adds up.
+    The sum runs over all pictures of all batches that the step adds up, also over those of other
+    processes: each finds the gradient of its own, and the gradients are added up.
     """
 
     def __init__(
-        self, settings: Settings, module: nn.Module, loss: LossFunction, keys: Sequence[str]
+        self,
+        settings: Settings,
+        module: nn.Module,
+        loss: LossFunction,
+        keys: Sequence[str],
+        world: World = ALONE,
     ) -> None:
         self.settings = settings
         self.module = module
         self.loss = loss
         self.keys = keys
         """Names of the source's pictures, by position."""
+        self.world = world
 
     def gradients(
         self, batches: Iterable[Batch], *, pictures: int, step: int, scale: Scale = unscaled
     ) -> Gradients:
-        """Add the gradients of `batches`, `pictures` in all, to those that the weights have.
+        """Add the gradients of `batches`, `pictures` in all processes, to those of the weights.
 
         `scale` gives the loss whose gradients are taken (float16 needs a scale).
         Errors: TrainingError where the loss is not finite, in step number `step`.
@@ -69,19 +77,24 @@ class Stepper:
         inputs = logits = torch.empty(0)
         for batch in batches:
             inputs = batch.inputs
+            # A batch that others have the pictures of takes part, lest they wait, and counts for 0.
+            counted = len(batch.positions) > 0
             t0 = time.perf_counter()
-            outputs = forward(self.module, inputs, self.settings.precision)
+            with self.world.synchronised(counted=counted):
+                outputs = forward(self.module, inputs, self.settings.precision)
             t1 = time.perf_counter()
-            value = losses_of(self.loss, outputs, batch.targets).sum() / pictures
+            value = losses_of(self.loss, outputs, batch.targets).sum() * counted / pictures
             t2 = time.perf_counter()
             scale(value).backward()
             t3 = time.perf_counter()
             spent = (batch.waited_s, t1 - t0, t2 - t1, t3 - t2)
             times = [time + more for time, more in zip(times, spent, strict=True)]
-            total += float(value.detach())
-            self._refuse_non_finite(total, batch, step)
             logits = logits_of(outputs).detach()
-            right += hits(logits, batch.targets, self.settings.task)
+            found = hits(logits, batch.targets, self.settings.task) if counted else 0
+            loss, answers = self.world.sums(float(value.detach()), found)
+            total, right = total + loss, right + int(answers)
+            self._refuse_non_finite(total, batch, step)
+        self.world.sum_gradients(self.module.parameters())
         load_s, forward_s, loss_s, backward_s = times
         return Gradients(
             loss=total,
@@ -97,7 +110,8 @@ class Stepper:
     def _refuse_non_finite(self, loss: float, batch: Batch, step: int) -> None:
         if math.isfinite(loss):
             return
-        named = ", ".join(self.keys[int(row)] for row in batch.positions[:5])
+        rows = self.world.share([int(row) for row in batch.positions[:5]])
+        named = ", ".join(self.keys[row] for row in rows)
         raise TrainingError(
             f"The loss became {loss} at step {step}, in a batch that begins with {named}; the last "
             f"checkpoint is intact. Try a lower --lr, --clip 1, or hubel data on the source."

@@ -19,6 +19,7 @@ from hubel.data.dataset import Dataset
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.source import TRAIN, VAL
 from hubel.results import ModelCard, Run
+from hubel.training.distribution import ALONE, World
 from hubel.training.evaluation import quick_score
 from hubel.training.hardware.compiling import compile_network
 from hubel.training.loop import Score, Trainer
@@ -85,8 +86,12 @@ def build_trainer(
     run: Run,
     watchers: tuple[Any, ...] = (),
     cache: PictureCache | None = None,
+    world: World = ALONE,
 ) -> Trainer:
-    """Join settings, network and pictures into a trainer."""
+    """Join settings, network and pictures into a trainer.
+
+    All processes begin with the weights of the first one, whatever each has drawn or downloaded.
+    """
     layout = torch.channels_last if settings.channels_last else torch.contiguous_format
     module = module.to(torch.device(settings.device)).to(memory_format=layout)
     labels = dataset.labels_of(dataset.positions(TRAIN))
@@ -94,15 +99,17 @@ def build_trainer(
         module.measure(labels)
     if settings.compile:
         compile_network(module)
+    world.share_state(module)
     return Trainer(
         settings,
         module,
-        train_loader(settings, dataset, preprocessing, labels, cache),
+        train_loader(settings, dataset, preprocessing, labels, cache, world),
         loss_of(settings, module, labels),
         run,
-        validate=validation(settings, dataset, preprocessing, cache),
+        validate=validation(settings, dataset, preprocessing, cache, world),
         constants=preprocessing.tensors(),
         observers=watchers,
+        world=world,
     )
 
 
@@ -112,6 +119,7 @@ def train_loader(
     preprocessing: Preprocessing,
     labels: NDArray[Any],
     cache: PictureCache | None = None,
+    world: World = ALONE,
 ) -> BatchLoader:
     """Return the batches of the training split, shuffled and augmented."""
     positions = dataset.positions(TRAIN)
@@ -136,6 +144,8 @@ def train_loader(
         drop_last=drops_last(len(positions), settings.batch),
         weights=weights,
         cache=cache,
+        threads=world.threads(),
+        share=world.part,
     )
 
 
@@ -159,11 +169,13 @@ def validation(
     dataset: Dataset,
     preprocessing: Preprocessing,
     cache: PictureCache | None = None,
+    world: World = ALONE,
 ) -> Score | None:
     """Return what measures a network on the validation split; None where there is none."""
     positions = dataset.positions(VAL)
     if not len(positions):
         return None
+    positions = positions[world.part.rows(len(positions))]
     loader = BatchLoader(
         dataset.source,
         positions,
@@ -173,6 +185,7 @@ def validation(
         seed=settings.seed,
         shuffle=False,
         cache=cache,
+        threads=world.threads(),
     )
     loss = build_loss(settings.loss, task=settings.task, focal_gamma=settings.focal_gamma)
 
@@ -184,6 +197,7 @@ def validation(
             settings.task,
             lambda outputs, targets: fitting(outputs, targets).mean(),
             precision=settings.precision,
+            world=world,
         )
 
     return measure

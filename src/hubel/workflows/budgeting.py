@@ -15,6 +15,7 @@ from hubel.data.source import TEST, VAL
 from hubel.results import Run
 from hubel.results.files import write_json
 from hubel.training.budget import MARGIN, MEASURED_SHARE, StepCost, Timeline, steps_within
+from hubel.training.distribution import ALONE, World
 from hubel.training.duration import parse_duration, spoken
 from hubel.training.events import Observer
 from hubel.training.planning import choose_steps, revise
@@ -34,6 +35,7 @@ def steps_for_budget(
     run: Run,
     began: float,
     cache: PictureCache,
+    world: World = ALONE,
 ) -> tuple[int, str, float]:
     """Return how many steps fit into the budget, the measured reason, and seconds for training.
 
@@ -45,8 +47,10 @@ def steps_for_budget(
     choose_steps(rehearsed, draft["steps_per_pass"] + 1, "rehearsal")
     settings, _ = rehearsed.freeze()
     state = torch.get_rng_state()
-    module = copy.deepcopy(network.module)
-    trainer = build_trainer(settings, module, dataset, preprocessing, run, cache=cache)
+    twin = copy.deepcopy(network.module)
+    trainer = build_trainer(
+        settings, twin, dataset, preprocessing, run, cache=cache, world=world
+    )
     step_s = trainer.rehearse(MEASURED_SHARE * seconds)
     validation_s = 0.0
     if trainer.validate is not None:
@@ -63,6 +67,7 @@ def steps_for_budget(
         spent_s=time.perf_counter() - began,
         final_s=picture_s * tested + REPORT_S,
     )
+    cost = world.share(cost)
     steps = steps_within(seconds, cost, draft["steps_per_pass"])
     training_s = MARGIN * seconds - cost.spent_s - cost.final_s
     reason = (

@@ -36,6 +36,8 @@ _RANGES: Final[dict[str, tuple[str, Callable[[Any], bool]]]] = {
     "size": ("1 or more", lambda value: value >= 1),
     "accumulate": ("1 or more", lambda value: value >= 1),
     "threads": ("1 or more", lambda value: value >= 1),
+    "processes": ("1 or more", lambda value: value >= 1),
+    "restarts": ("0 or more", lambda value: value >= 0),
     "patience": ("1 or more", lambda value: value >= 1),
     "lr": ("above 0", lambda value: value > 0),
     "momentum": ("from 0 to below 1", lambda value: 0 <= value < 1),
@@ -54,7 +56,10 @@ _RANGES: Final[dict[str, tuple[str, Callable[[Any], bool]]]] = {
     "seed": ("from 0 to 2^63 - 1", lambda value: 0 <= value < 2**63),
 }
 RESUMABLE: Final = frozenset(
-    {"resume", "epochs", "json", "verbose", "trust_code", "allow_leaks", "checkpoint_every"}
+    {
+        *("resume", "epochs", "json", "verbose", "trust_code", "allow_leaks", "checkpoint_every"),
+        *("processes", "restarts"),
+    }
 )
 """What may be set beside --resume; everything else is frozen in the run's plan."""
 

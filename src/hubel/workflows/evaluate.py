@@ -23,6 +23,7 @@ from hubel.options.gathering import gather_options
 from hubel.results import Calibrated, Evaluation, Run
 from hubel.results.files import write_json
 from hubel.training.calibration import DEFAULT_ERROR, fit_calibration
+from hubel.training.distribution import ALONE, World
 from hubel.training.evaluation import Judged, judge, predict_logits
 from hubel.training.evaluation import evaluate as measure
 from hubel.training.hardware.devices import choose_device
@@ -49,6 +50,7 @@ class _Subject:
     options: EvaluateOptions
     progress: Progress | None
     started: float
+    world: World = ALONE
 
 
 def evaluate(
@@ -110,10 +112,12 @@ def evaluate_dataset(
     options: EvaluateOptions | None = None,
     *,
     progress: Progress | None = None,
+    world: World = ALONE,
 ) -> Evaluation:
     """Measure a network on the pictures that it has just been trained on, opened already.
 
-    As `evaluate` with the run's own source. The Python file of the network may run: it just did.
+    Of several processes, each takes a share of the pictures, and the first one writes. Otherwise as
+    `evaluate` with the run's own source. The Python file of the network may run: it just did.
     """
     started = time.perf_counter()
     options = options or EvaluateOptions()
@@ -131,6 +135,7 @@ def evaluate_dataset(
                 options=options,
                 progress=progress,
                 started=started,
+                world=world,
             )
         )
 
@@ -147,11 +152,22 @@ def _check(options: EvaluateOptions) -> None:
 
 
 def _evaluate(subject: _Subject) -> Evaluation:
-    """Calibrate, measure, and write what was found."""
-    trained, dataset = subject.trained, subject.dataset
+    """Send the pictures through the network, and measure and write what comes out."""
     split, positions = _positions(subject)
     wanted_error = _wanted_error(subject)
     outputs, validation = _outputs(subject, positions)
+    return subject.world.first(lambda: _measured(subject, split, outputs, validation, wanted_error))
+
+
+def _measured(
+    subject: _Subject,
+    split: str,
+    outputs: Outputs,
+    validation: Outputs | None,
+    wanted_error: float,
+) -> Evaluation:
+    """Calibrate, measure, and write what was found."""
+    trained, dataset = subject.trained, subject.dataset
     calibrated = trained.calibrated
     if subject.own:
         calibrated = fit_calibration(
@@ -265,15 +281,15 @@ def _outputs(subject: _Subject, positions: NDArray[np.int64]) -> tuple[Outputs, 
     if not subject.own or subject.trained.card.task == "regression":
         return outputs, None
     validation = subject.dataset.positions(VAL)
-    shared = np.isin(outputs.positions, validation)
-    if int(shared.sum()) == len(validation):
-        return outputs, _some(outputs, shared)
+    if np.isin(validation, positions).all():
+        return outputs, _some(outputs, np.isin(outputs.positions, validation))
     return outputs, _through(subject, validation)
 
 
 def _through(subject: _Subject, positions: NDArray[np.int64]) -> Outputs:
     """Send pictures through the network."""
-    trained, options = subject.trained, subject.options
+    trained, options, world = subject.trained, subject.options, subject.world
+    positions = positions[world.part.rows(len(positions))]
     loader = BatchLoader(
         subject.dataset.source,
         positions,
@@ -282,10 +298,14 @@ def _through(subject: _Subject, positions: NDArray[np.int64]) -> Outputs:
         batch=options.batch,
         seed=0,
         shuffle=False,
-        threads=options.threads,
+        threads=options.threads or world.threads(),
     )
     return predict_logits(
-        trained.module, loader, mirror=trained.card.mirror_tta, progress=subject.progress
+        trained.module,
+        loader,
+        mirror=trained.card.mirror_tta,
+        progress=subject.progress,
+        world=world,
     )
 
 

@@ -10,6 +10,7 @@ from hubel.options import EvaluateOptions, ReportOptions
 from hubel.results import Evaluation, Run, Training, mean_waiting_share
 from hubel.results.files import write_json
 from hubel.training.checkpoint import BEST, load, save_tensors
+from hubel.training.distribution import World
 from hubel.training.loop import Ending, Trainer
 from hubel.training.provenance import file_digest, provenance
 from hubel.workflows.evaluate import evaluate_dataset
@@ -25,20 +26,33 @@ SCORE_NAMES: dict[str, Literal["accuracy", "map", "r2"]] = {
 
 def finish(run: Run, trainer: Trainer, ending: Ending, dataset: Dataset, watcher: Watcher) -> None:
     """Write the kept weights, evaluate them on the test split, and write the report."""
-    best = load(run.checkpoints / BEST)
-    save_tensors(run.weights_file, best.tensors)
-    evaluation = _evaluate(run, dataset, EvaluateOptions(device=trainer.settings.device))
-    write_json(run.stage_file("train"), _training(run, trainer, ending, dataset, evaluation))
+    world = trainer.world
+    world.first(lambda: _keep_best(run))
+    evaluation = _evaluate(run, dataset, trainer.settings.device, world)
     if evaluation is not None:
         watcher.evaluated(evaluation)
+    world.first(lambda: _write(run, trainer, ending, dataset, evaluation))
+
+
+def _keep_best(run: Run) -> None:
+    """Write the weights that predict uses."""
+    best = load(run.checkpoints / BEST)
+    save_tensors(run.weights_file, best.tensors)
+
+
+def _write(
+    run: Run, trainer: Trainer, ending: Ending, dataset: Dataset, evaluation: Evaluation | None
+) -> None:
+    """Write what training left, and the report."""
+    write_json(run.stage_file("train"), _training(run, trainer, ending, dataset, evaluation))
     write_report(run, options=ReportOptions())
 
 
-def _evaluate(run: Run, dataset: Dataset, options: EvaluateOptions) -> Evaluation | None:
+def _evaluate(run: Run, dataset: Dataset, device: str, world: World) -> Evaluation | None:
     """Evaluate on the test split; None where it holds no picture."""
     if not len(dataset.positions(TEST)):
         return None
-    return evaluate_dataset(run, dataset, options)
+    return evaluate_dataset(run, dataset, EvaluateOptions(device=device), world=world)
 
 
 def _training(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from hubel.data.opening import open_source
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.source import Source
 from hubel.errors import RunError, UsageError
@@ -16,6 +17,7 @@ from hubel.options import TrainOptions
 from hubel.results import ModelCard, Run
 from hubel.results.files import write_json
 from hubel.training.checkpoint import Checkpoint, load_newest
+from hubel.training.distribution import World
 from hubel.training.hardware.devices import choose_device
 from hubel.training.logs import CsvLog, TensorBoardLog
 from hubel.training.loop import Trainer
@@ -27,11 +29,14 @@ from hubel.workflows.caching import open_cache, tell_problem
 from hubel.workflows.checks import check_resumed
 from hubel.workflows.finishing import finish
 from hubel.workflows.interrupts import graceful
-from hubel.workflows.own_pictures import own_dataset
+from hubel.workflows.own_pictures import own_dataset, planned
+from hubel.workflows.relaunching import shared_dataset
 from hubel.workflows.watching import Watcher
 
 
-def resume(options: TrainOptions, source: str | Path | Source | None, watcher: Watcher) -> Run:
+def resume(
+    options: TrainOptions, source: str | Path | Source | None, watcher: Watcher, world: World
+) -> Run:
     """Go on with a run from its newest good checkpoint.
 
     `source` says where the pictures are now, where they have moved. Errors: RunError where the run
@@ -40,6 +45,7 @@ def resume(options: TrainOptions, source: str | Path | Source | None, watcher: W
     check_resumed(options)
     assert options.resume is not None
     run = Run.open(options.resume)
+    world.note_run(run.path)
     plan = run.plan()
     settings = settings_of(plan)
     if options.epochs is None and run.finished and run.training() is not None:
@@ -47,28 +53,43 @@ def resume(options: TrainOptions, source: str | Path | Source | None, watcher: W
             f"{run.path} has finished its {settings.epochs} passes; to go on: "
             f"hubel train --resume {run.path} --epochs {settings.epochs * 2}"
         )
-    checkpoint, problem = load_newest(run.checkpoints)
+    checkpoint, problem = world.first(lambda: load_newest(run.checkpoints))
     if problem:
         watcher.said(problem)
+    if world.size != settings.processes:
+        watcher.said(
+            f"{run.path} was trained by {_processes(settings.processes)} and goes on with "
+            f"{_processes(world.size)}: the result differs by rounding."
+        )
     done = int(checkpoint.values["step"])
     if options.epochs is not None:
         settings, plan = extend(plan, options.epochs, done)
     settings = _on_this_machine(settings, watcher)
     torch.set_num_threads(settings.threads)
-    dataset = own_dataset(run, source, progress=watcher.scanning)
+    dataset = shared_dataset(
+        world,
+        lambda: open_source(planned(run, "source") if source is None else source),
+        lambda: own_dataset(run, source, progress=watcher.scanning),
+    )
     watcher.inspected(dataset.inspection)
     card = run.card()
     preprocessing = Preprocessing.from_json(card.preprocessing, checkpoint.part("preprocessing"))
     network = _same_network(run, card, settings, trust_code=options.trust_code)
-    cache = open_cache(settings.cache_bytes, dataset, run)
-    trainer = build_trainer(settings, network.module, dataset, preprocessing, run, cache=cache)
+    cache = open_cache(settings.cache_bytes, dataset, run, world)
+    trainer = build_trainer(
+        settings, network.module, dataset, preprocessing, run, cache=cache, world=world
+    )
     _restore(trainer, checkpoint, run)
-    if options.epochs is not None:
-        write_json(run.plan_file, plan)
-        watcher.said(_new_schedule(trainer.updater.rate, settings, done))
-    watcher.planned(run, plan)
-    log = CsvLog(run, trainer.progress.rows)
-    trainer.observers = (Recorder(run), log, TensorBoardLog(run), watcher)
+
+    def begin() -> None:
+        if options.epochs is not None:
+            write_json(run.plan_file, plan)
+            watcher.said(_new_schedule(trainer.updater.rate, settings, done))
+        watcher.planned(run, plan)
+        log = CsvLog(run, trainer.progress.rows)
+        trainer.observers = (Recorder(run), log, TensorBoardLog(run), watcher)
+
+    world.first(begin)
     with graceful(trainer.ask_to_stop), closing(cache):
         ending = trainer.train()
         tell_problem(cache, watcher)
@@ -88,6 +109,8 @@ def _on_this_machine(settings: Settings, watcher: Watcher) -> Settings:
         )
         return replace(settings, device=device)
     return settings
+def _processes(number: int) -> str:
+    return "1 process" if number == 1 else f"{number} processes"
 
 
 def _same_network(run: Run, card: ModelCard, settings: Settings, *, trust_code: bool) -> Network:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,11 @@ from typing import Any
 import torch
 
 from hubel.architectures import choose_size
-from hubel.data.array_source import ArraySource
-from hubel.data.augmentation import detail_of
-from hubel.data.cache import PictureCache
 from hubel.data.dataset import Dataset
 from hubel.data.integrity import inspect_source
 from hubel.data.manifest import write_manifest
 from hubel.data.opening import open_source
 from hubel.data.preprocessing import Preprocessing
-from hubel.data.room import choose_cache
 from hubel.data.source import TRAIN, Source
 from hubel.errors import UsageError
 from hubel.options import TrainOptions
@@ -27,8 +22,11 @@ from hubel.options.gathering import gather_options
 from hubel.results import Inspection, ModelCard, Plan, Run
 from hubel.results.files import write_bytes, write_json
 from hubel.training.body import head_of
-from hubel.training.hardware.heap import keep_heap
+from hubel.training.distribution import World, joined
+from hubel.training.hardware import choose_arithmetic
+from hubel.training.launched import Launched
 from hubel.training.logs import CsvLog, TensorBoardLog
+from hubel.training.loop import Trainer
 from hubel.training.planning import (
     Facts,
     choose_freezing,
@@ -36,17 +34,17 @@ from hubel.training.planning import (
     choose_strength,
     draft_settings,
 )
-from hubel.training.settings import Draft
+from hubel.training.settings import ChosenBy, Draft
 from hubel.workflows.assembling import Network, build_network, build_trainer, card_of
 from hubel.workflows.budgeting import Recorder, steps_for_budget
-from hubel.workflows.caching import open_cache, tell_problem
 from hubel.workflows.checking import check_before
 from hubel.workflows.checks import check_fresh, check_source
 from hubel.workflows.finishing import finish
-from hubel.workflows.fitting import Subject, fit_to_machine
 from hubel.workflows.folders import new_run_folder
 from hubel.workflows.interrupts import graceful
 from hubel.workflows.keeping import options_toml
+from hubel.workflows.launching import launch, processes_of
+from hubel.workflows.relaunching import again, require_fitting, require_seen, shared_dataset
 from hubel.workflows.resuming import resume
 from hubel.workflows.trainable import require_labels, require_trainable
 from hubel.workflows.transfer import Start, like_run, published_of, run_of, start_of, take_weights
@@ -71,18 +69,35 @@ def train(
     """
     began = time.perf_counter()
     options = gather_options(TrainOptions, options, settings)
+    launched = Launched.read()
+    if not launched.by_torch and processes_of(options) > 1:
+        return launch(source, options, quiet=watcher is None)
     watcher = watcher or Watcher()
     threads = torch.get_num_threads()
-    keep_heap()
     try:
-        if options.resume is not None:
-            return resume(options, source, watcher)
-        if source is None:
-            raise UsageError("train needs a SOURCE: a folder of pictures, a table, or digits.")
-        with ExitStack() as stack:
-            return _train_new(source, options, watcher, began, stack)
+        with joined(launched) as world:
+            require_fitting(options, world)
+            return _train(source, options, watcher if world.is_writer else Watcher(), began, world)
     finally:
         torch.set_num_threads(threads)
+
+
+def _train(
+    source: str | Path | Source | None,
+    options: TrainOptions,
+    watcher: Watcher,
+    began: float,
+    world: World,
+) -> Run:
+    """Go on with what this launch has begun before, with the run that is named, or train anew."""
+    begun = again(options, watcher, world)
+    if isinstance(begun, Run):
+        return begun
+    if begun.resume is not None:
+        return resume(begun, source, watcher, world)
+    if source is None:
+        raise UsageError("train needs a SOURCE: a folder of pictures, a table, or digits.")
+    return _train_new(source, begun, watcher, began, world)
 
 
 def _train_new(
@@ -90,7 +105,7 @@ def _train_new(
     options: TrainOptions,
     watcher: Watcher,
     began: float,
-    stack: ExitStack,
+    world: World,
 ) -> Run:
     check_fresh(options)
     opened = open_source(source)
@@ -99,16 +114,25 @@ def _train_new(
     asked, options = options, like_run(options, base) if base else options
     check_source(options, opened)
     start = start_of(base) if base else published_of(options)
-    run = Run(new_run_folder(options.out, opened.name, asked.model))
+    run = Run(world.first(lambda: new_run_folder(options.out, opened.name, asked.model)))
+    world.note_run(run.path)
     try:
-        dataset = inspect_source(
-            opened, seed=options.seed, threads=options.threads, progress=watcher.scanning
+        require_seen(run.path, world)
+        dataset = shared_dataset(
+            world,
+            lambda: opened,
+            lambda: inspect_source(
+                opened, seed=options.seed, threads=options.threads, progress=watcher.scanning
+            ),
         )
         watcher.inspected(dataset.inspection)
         require_trainable(dataset, allow_leaks=options.allow_leaks)
-        draft = draft_settings(options, _facts(options, opened, dataset, start, run))
-        cache = stack.enter_context(closing(open_cache(draft["cache_bytes"], dataset, run)))
-        preprocessing = _measure(options, dataset, draft, start, cache)
+        draft = draft_settings(options, _facts(options, opened, dataset, start))
+        if world.size > 1:
+            draft.choose("processes", world.size, "user", "set by you")
+        size = draft["size"]
+        preprocessing = world.first(lambda: _measure(options, dataset, size, start))
+        draft.choose("channels", preprocessing.channels, "hubel", "colours of the pictures")
         values = {name: choice.value for name, choice in draft.choices.items()}
         network = build_network(
             values,
@@ -122,33 +146,41 @@ def _train_new(
             note, fresh = take_weights(network.module, base, trust_code=options.trust_code)
             notes.append(note)
         head = head_of(network.module, draft["outputs"], fresh) if start else ()
-        # The network may add arguments of its own, as LeNet-5 does for numbers.
-        draft.choices["model_arguments"] = replace(
-            draft.choices["model_arguments"], value=dict(network.loaded.arguments)
-        )
-        fit_to_machine(
-            Subject(options=options, draft=draft, module=network.module, watcher=watcher)
-        )
-        _choose_length(options, draft, network, dataset, preprocessing, run, began, head, cache)
+        _choose_measured(options, draft, network, dataset, preprocessing, run, began, head, world)
         settings, plan = draft.freeze()
-        trainer = build_trainer(settings, network.module, dataset, preprocessing, run, cache=cache)
+        trainer = build_trainer(settings, network.module, dataset, preprocessing, run, world=world)
     except BaseException:
         _remove_if_empty(run.path)
         raise
-    write_bytes(run.options_file, options_toml(settings.source, asked))
-    _write_start(run, dataset, network, plan, card_of(settings, network, dataset, preprocessing))
+    kept = options_toml(settings.source, asked)
+    card = card_of(settings, network, dataset, preprocessing)
+    world.first(lambda: _begin(run, kept, dataset, network, plan, card, trainer, watcher, notes))
+    with graceful(trainer.ask_to_stop):
+        ending = trainer.train()
+    finish(run, trainer, ending, dataset, watcher)
+    return run
+
+
+def _begin(
+    run: Run,
+    kept: bytes,
+    dataset: Dataset,
+    network: Network,
+    plan: Plan,
+    card: ModelCard,
+    trainer: Trainer,
+    watcher: Watcher,
+    notes: list[str],
+) -> None:
+    """Write and say what is known before the first step, and have the training watched."""
+    write_bytes(run.options_file, kept)
+    _write_start(run, dataset, network, plan, card)
     watcher.planned(run, plan)
-    check_before(run, network, settings, watcher)
+    check_before(run, network, trainer.settings, watcher)
     for note in notes:
         watcher.said(note)
     trainer.observers = (Recorder(run), CsvLog(run), TensorBoardLog(run), watcher)
     trainer.save_checkpoint()
-    with graceful(trainer.ask_to_stop):
-        ending = trainer.train()
-    tell_problem(cache, watcher)
-    cache.close()
-    finish(run, trainer, ending, dataset, watcher)
-    return run
 
 
 def _write_start(run: Run, dataset: Dataset, network: Network, plan: Plan, card: ModelCard) -> None:
@@ -161,15 +193,9 @@ def _write_start(run: Run, dataset: Dataset, network: Network, plan: Plan, card:
     write_json(run.plan_file, plan)
 
 
-def _facts(
-    options: TrainOptions, source: Source, dataset: Dataset, start: Start | None, run: Run
-) -> Facts:
+def _facts(options: TrainOptions, source: Source, dataset: Dataset, start: Start | None) -> Facts:
     """Gather what the settings depend on."""
     inspection = dataset.inspection
-    if options.cache == "auto" and isinstance(source, ArraySource):
-        cache_bytes, cache_reason = 0, "the pictures are arrays, which need no decoding"
-    else:
-        cache_bytes, cache_reason = choose_cache(options.cache, run.path)
     median = inspection.short_sides.median
     size, reason = options.size, "set by you"
     if size is None and start is not None:
@@ -186,8 +212,6 @@ def _facts(
         size_reason=reason,
         train_pictures=len(dataset.positions(TRAIN)),
         pretrained=start.origin if start and start.published else "",
-        cache_bytes=cache_bytes,
-        cache_reason=cache_reason,
     )
 
 
@@ -197,29 +221,21 @@ def _channels(options: TrainOptions, inspection: Inspection) -> int:
 
 
 def _measure(
-    options: TrainOptions,
-    dataset: Dataset,
-    draft: Draft,
-    start: Start | None,
-    cache: PictureCache,
+    options: TrainOptions, dataset: Dataset, size: int, start: Start | None
 ) -> Preprocessing:
-    """Make the preprocessing object of the run and record its channels."""
-    preprocessing = Preprocessing.measure(
+    """Make the preprocessing object of the run."""
+    return Preprocessing.measure(
         options,
         dataset.source,
         dataset.positions(TRAIN),
-        size=draft["size"],
+        size=size,
         grey=dataset.inspection.grey,
         threads=options.threads,
         reading=start.reading if start else None,
-        detail=detail_of(draft["augment"]),
-        cache=cache,
     )
-    draft.choose("channels", preprocessing.channels, "hubel", "colours of the pictures")
-    return preprocessing
 
 
-def _choose_length(
+def _choose_measured(
     options: TrainOptions,
     draft: Draft,
     network: Network,
@@ -228,15 +244,37 @@ def _choose_length(
     run: Run,
     began: float,
     head: tuple[str, ...],
-    cache: PictureCache,
+    world: World,
 ) -> None:
-    """Choose the number of steps, from passes or budget, and what follows from it."""
+    """Choose arithmetic by timing, and the number of steps from passes or budget."""
+    # The network may add arguments of its own, as LeNet-5 does for numbers.
+    draft.choices["model_arguments"] = replace(
+        draft.choices["model_arguments"], value=dict(network.loaded.arguments)
+    )
+    shape = (min(draft["batch"], 64), draft["channels"], draft["size"], draft["size"])
+    shared = world.threads() if world.size > 1 else None
+    arithmetic = world.first(
+        lambda: choose_arithmetic(
+            network.module,
+            torch.zeros(shape),
+            precision=options.precision,
+            channels_last=options.channels_last,
+            threads=options.threads or shared,
+        )
+    )
+    torch.set_num_threads(arithmetic.threads)
+    for name in ("precision", "channels_last", "threads"):
+        by: ChosenBy = "user" if getattr(options, name) is not None else "hubel"
+        draft.choose(name, getattr(arithmetic, name), by, arithmetic.reason)
+    if shared and options.threads is None:
+        reason = f"a share of the processors for each of {world.size} processes"
+        draft.choose("threads", shared, "hubel", reason)
     choose_steps(draft, None, "")
     choose_strength(draft, options.augment_strength)
     choose_freezing(draft, options, head)
     if options.budget is not None:
         steps, reason, training_s = steps_for_budget(
-            options.budget, draft, network, dataset, preprocessing, run, began, cache
+            options.budget, draft, network, dataset, preprocessing, run, began, world
         )
         choose_steps(draft, steps, reason, training_s)
         choose_strength(draft, options.augment_strength)
