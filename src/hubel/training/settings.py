@@ -76,6 +76,8 @@ class Settings:
     """None where gradients are not clipped."""
     patience: int | None
     """None where training never stops early."""
+    extended_after: int = 0
+    """Passes after which a finished run was told to go on; patience begins anew there."""
     precision: Precision
     channels_last: bool
     threads: int

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from hubel.architectures import load
@@ -18,6 +16,7 @@ from hubel.errors import RunError
 from hubel.results import Calibrated, ModelCard, Run
 from hubel.training.answers import Interpreter
 from hubel.training.calibration import DEFAULT_ERROR, fit_calibration
+from hubel.training.checkpoint import load_tensors
 from hubel.training.inference import Loader, Progress, predict_logits
 from hubel.training.numbers import in_units
 from hubel.training.provenance import file_digest
@@ -67,6 +66,7 @@ def load_trained(run: Run, *, trust_code: bool = False) -> Trained:
     _load_network(module, tensors, run.weights_file)
     preprocessing = _preprocessing(run, card, tensors)
     digest = file_digest(run.weights_file)
+    _check_weights(run, digest)
     calibrated = run.calibrated()
     if calibrated is None or calibrated.model_digest != digest:
         calibrated = fit_calibration(
@@ -85,6 +85,16 @@ def load_trained(run: Run, *, trust_code: bool = False) -> Trained:
         calibrated=calibrated,
         model_digest=digest,
     )
+
+
+def _check_weights(run: Run, digest: str) -> None:
+    """Raise RunError where the weights are not those that the run's training ended with."""
+    training = run.training()
+    if training is not None and training.provenance.model_digest != digest:
+        raise RunError(
+            f"{run.weights_file} is not what the training in {run.stage_file('train')} ended with "
+            "(its SHA-256 differs): restore both files from one run, or train again."
+        )
 
 
 def calibrate(
@@ -112,13 +122,9 @@ def calibrate(
 def _read_tensors(path: Path) -> dict[str, Tensor]:
     """Return all tensors of a safetensors file, checked for prefixes that hubel knows."""
     try:
-        tensors = safetensors.torch.load_file(path)
-    except OSError as error:
-        raise RunError(f"Could not read {path}: {error.strerror or error}.") from error
-    except SafetensorError as error:
-        raise RunError(
-            f"{path} is damaged ({error}): restore it from a copy, or train again."
-        ) from error
+        tensors = load_tensors(path)
+    except RunError as error:
+        raise RunError(f"{error} Restore it from a copy, or train again.") from error
     strange = [name for name in tensors if not name.startswith((NETWORK, PREPROCESSING))]
     if strange:
         raise RunError(

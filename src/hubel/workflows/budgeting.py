@@ -12,11 +12,9 @@ from hubel.data.dataset import Dataset
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.source import TEST, VAL
 from hubel.results import Run
-from hubel.results.files import write_json
-from hubel.training.budget import MARGIN, MEASURED_SHARE, StepCost, Timeline, steps_within
+from hubel.training.budget import MARGIN, MEASURED_SHARE, StepCost, steps_within
 from hubel.training.duration import parse_duration, spoken
-from hubel.training.events import Observer
-from hubel.training.planning import choose_steps, revise
+from hubel.training.planning import choose_steps
 from hubel.training.settings import Draft
 from hubel.workflows.assembling import Network, build_trainer
 
@@ -68,14 +66,3 @@ def steps_for_budget(
         f"{spoken(cost.final_s)}"
     )
     return steps, reason, training_s
-
-
-class Recorder(Observer):
-    """Writes a revised number of steps into the plan before any step depends on it."""
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-
-    def revised(self, timeline: Timeline) -> None:
-        """Write plan.json anew."""
-        write_json(self.run.plan_file, revise(self.run.plan(), timeline))

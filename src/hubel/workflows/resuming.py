@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 import torch
 
@@ -14,21 +15,26 @@ from hubel.errors import RunError
 from hubel.options import TrainOptions
 from hubel.results import ModelCard, Run
 from hubel.results.files import write_json
-from hubel.training.checkpoint import Checkpoint, load_newest
-from hubel.training.logs import CsvLog, TensorBoardLog
+from hubel.training.checkpoint import Checkpoint, load_newest, steps_done
 from hubel.training.loop import Trainer
 from hubel.training.planning import extend
 from hubel.training.settings import Settings, settings_of
 from hubel.workflows.assembling import Network, build_network, build_trainer
-from hubel.workflows.budgeting import Recorder
+from hubel.workflows.checking import check_before
 from hubel.workflows.checks import check_resumed
-from hubel.workflows.finishing import finish
-from hubel.workflows.interrupts import graceful
+from hubel.workflows.going_on import go_on
+from hubel.workflows.locking import RunLock
 from hubel.workflows.own_pictures import own_dataset
+from hubel.workflows.restoring import Beginning, Keeper
 from hubel.workflows.watching import Watcher
 
+_UNFITTING: Final = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
+"""What restoring raises where a checkpoint does not hold what its network and plan expect."""
 
-def resume(options: TrainOptions, source: str | Path | Source | None, watcher: Watcher) -> Run:
+
+def resume(
+    options: TrainOptions, source: str | Path | Source | None, watcher: Watcher, lock: RunLock
+) -> Run:
     """Go on with a run from its newest good checkpoint.
 
     `source` says where the pictures are now, where they have moved. Errors: RunError where the run
@@ -37,9 +43,12 @@ def resume(options: TrainOptions, source: str | Path | Source | None, watcher: W
     check_resumed(options)
     assert options.resume is not None
     run = Run.open(options.resume)
+    lock.take(run.path)
+    if lock.problem:
+        watcher.said(lock.problem)
     plan = run.plan()
     settings = settings_of(plan)
-    if options.epochs is None and run.finished and run.training() is not None:
+    if options.epochs is None and _is_complete(run):
         raise RunError(
             f"{run.path} has finished its {settings.epochs} passes; to go on: "
             f"hubel train --resume {run.path} --epochs {settings.epochs * 2}"
@@ -47,7 +56,7 @@ def resume(options: TrainOptions, source: str | Path | Source | None, watcher: W
     checkpoint, problem = load_newest(run.checkpoints)
     if problem:
         watcher.said(problem)
-    done = int(checkpoint.values["step"])
+    done = steps_done(checkpoint)
     if options.epochs is not None:
         settings, plan = extend(plan, options.epochs, done)
     torch.set_num_threads(settings.threads)
@@ -59,15 +68,26 @@ def resume(options: TrainOptions, source: str | Path | Source | None, watcher: W
     trainer = build_trainer(settings, network.module, dataset, preprocessing, run)
     _restore(trainer, checkpoint, run)
     if options.epochs is not None:
+        # What train.json says ends with the old plan; without it, a killed extension goes on.
+        run.stage_file("train").unlink(missing_ok=True)
         write_json(run.plan_file, plan)
         watcher.said(_new_schedule(trainer.updater.rate, settings, done))
     watcher.planned(run, plan)
-    log = CsvLog(run, trainer.progress.rows)
-    trainer.observers = (Recorder(run), log, TensorBoardLog(run), watcher)
-    with graceful(trainer.ask_to_stop):
-        ending = trainer.train()
-    finish(run, trainer, ending, dataset, watcher)
-    return run
+    check = run.check() or check_before(run, network, settings, watcher)
+    beginning = Beginning(
+        options=run.options_file.read_bytes() if run.options_file.is_file() else b"",
+        dataset=dataset,
+        code=network.loaded.code_text.encode(),
+        card=card,
+        plan=plan,
+        check=check,
+    )
+    return go_on(run, Keeper(run, beginning, lock, watcher.said), trainer, watcher)
+
+
+def _is_complete(run: Run) -> bool:
+    """Whether nothing is left to do: training has ended, and its report is written."""
+    return run.finished and run.training() is not None and run.report_file.is_file()
 
 
 def _same_network(run: Run, card: ModelCard, settings: Settings, *, trust_code: bool) -> Network:
@@ -84,8 +104,8 @@ def _same_network(run: Run, card: ModelCard, settings: Settings, *, trust_code: 
 def _restore(trainer: Trainer, checkpoint: Checkpoint, run: Run) -> None:
     try:
         trainer.restore(checkpoint)
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        first = str(error).strip().splitlines()[0]
+    except _UNFITTING as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise RunError(
             f"The checkpoint of {run.path} does not fit its network and plan ({first}): the plan "
             "or the model card was edited, or hubel has changed. Train anew."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,18 +13,17 @@ import torch
 from hubel.architectures import choose_size
 from hubel.data.dataset import Dataset
 from hubel.data.integrity import inspect_source
-from hubel.data.manifest import write_manifest
 from hubel.data.opening import open_source
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.source import TRAIN, Source
 from hubel.errors import UsageError
 from hubel.options import TrainOptions
 from hubel.options.gathering import gather_options
-from hubel.results import Inspection, ModelCard, Plan, Run
-from hubel.results.files import write_bytes, write_json
+from hubel.results import Inspection, Run
+from hubel.results.files import write_bytes
 from hubel.training.body import head_of
 from hubel.training.hardware import choose_arithmetic
-from hubel.training.logs import CsvLog, TensorBoardLog
+from hubel.training.loop import Trainer
 from hubel.training.planning import (
     Facts,
     choose_freezing,
@@ -33,13 +33,14 @@ from hubel.training.planning import (
 )
 from hubel.training.settings import ChosenBy, Draft
 from hubel.workflows.assembling import Network, build_network, build_trainer, card_of
-from hubel.workflows.budgeting import Recorder, steps_for_budget
+from hubel.workflows.budgeting import steps_for_budget
 from hubel.workflows.checking import check_before
 from hubel.workflows.checks import check_fresh, check_source
-from hubel.workflows.finishing import finish
-from hubel.workflows.folders import new_run_folder
-from hubel.workflows.interrupts import graceful
-from hubel.workflows.keeping import options_toml
+from hubel.workflows.folders import new_run_folder, require_empty
+from hubel.workflows.going_on import go_on
+from hubel.workflows.keeping import has_not_begun, kept_options, options_toml
+from hubel.workflows.locking import LOCK, RunLock
+from hubel.workflows.restoring import Beginning, Keeper
 from hubel.workflows.resuming import resume
 from hubel.workflows.trainable import require_labels, require_trainable
 from hubel.workflows.transfer import Start, like_run, published_of, run_of, start_of, take_weights
@@ -67,75 +68,126 @@ def train(
     watcher = watcher or Watcher()
     threads = torch.get_num_threads()
     try:
-        if options.resume is not None:
-            return resume(options, source, watcher)
-        if source is None:
-            raise UsageError("train needs a SOURCE: a folder of pictures, a table, or digits.")
-        return _train_new(source, options, watcher, began)
+        with RunLock() as lock:
+            if options.resume is None:
+                return _train_new(source, options, watcher, began, lock)
+            if has_not_begun(Run(options.resume)):
+                return _begin_again(source, options, watcher, began, lock)
+            return resume(options, source, watcher, lock)
     finally:
         torch.set_num_threads(threads)
 
 
 def _train_new(
-    source: str | Path | Source, options: TrainOptions, watcher: Watcher, began: float
+    source: str | Path | Source | None,
+    options: TrainOptions,
+    watcher: Watcher,
+    began: float,
+    lock: RunLock,
 ) -> Run:
+    """Train in a folder of its own, which is taken away again if there is nothing to keep."""
+    if source is None:
+        raise UsageError("train needs a SOURCE: a folder of pictures, a table, or digits.")
     check_fresh(options)
+    opened = _opened(source, options)
+    run = Run(new_run_folder(options.out, opened.name, options.model))
+    lock.take(run.path)
+    require_empty(run.path)
+    try:
+        keeper, trainer = _begin(run, opened, options, watcher, began, lock)
+    except BaseException:
+        if not run.plan_file.is_file():
+            _remove(run)
+        raise
+    return go_on(run, keeper, trainer, watcher)
+
+
+def _begin_again(
+    source: str | Path | Source | None,
+    options: TrainOptions,
+    watcher: Watcher,
+    began: float,
+    lock: RunLock,
+) -> Run:
+    """Begin a training that was stopped before its first step, with the options that it had."""
+    assert options.resume is not None
+    run = Run(options.resume)
+    lock.take(run.path)
+    named, kept = kept_options(run, options)
+    check_fresh(kept)
+    watcher.said(f"The training in {run.path} was stopped before its first step; it begins again.")
+    shutil.rmtree(run.checkpoints, ignore_errors=True)
+    opened = _opened(named if source is None else source, kept)
+    keeper, trainer = _begin(run, opened, kept, watcher, began, lock, again=True)
+    return go_on(run, keeper, trainer, watcher)
+
+
+def _opened(source: str | Path | Source, options: TrainOptions) -> Source:
+    """Open a source that can be trained on with these options."""
     opened = open_source(source)
     require_labels(opened)
     base = run_of(options.model)
-    asked, options = options, like_run(options, base) if base else options
-    check_source(options, opened)
+    check_source(like_run(options, base) if base else options, opened)
+    return opened
+
+
+def _begin(
+    run: Run,
+    opened: Source,
+    asked: TrainOptions,
+    watcher: Watcher,
+    began: float,
+    lock: RunLock,
+    *,
+    again: bool = False,
+) -> tuple[Keeper, Trainer]:
+    """Do all that comes before the first step; whatever is killed in it can begin again.
+
+    `again` where the options were read from the run, which must not make code run by itself.
+    """
+    base = run_of(asked.model)
+    options = like_run(asked, base) if base else asked
     start = start_of(base) if base else published_of(options)
-    run = Run(new_run_folder(options.out, opened.name, asked.model))
-    try:
-        dataset = inspect_source(
-            opened, seed=options.seed, threads=options.threads, progress=watcher.scanning
-        )
-        watcher.inspected(dataset.inspection)
-        require_trainable(dataset, allow_leaks=options.allow_leaks)
-        draft = draft_settings(options, _facts(options, opened, dataset, start))
-        preprocessing = _measure(options, dataset, draft, start)
-        values = {name: choice.value for name, choice in draft.choices.items()}
-        network = build_network(
-            values,
-            trust_code=base is None or options.trust_code,
-            pretrained=options.pretrained,
-            weights=options.weights,
-        )
-        notes = list(network.loaded.notes)
-        fresh = network.fresh
-        if base is not None:
-            note, fresh = take_weights(network.module, base, trust_code=options.trust_code)
-            notes.append(note)
-        head = head_of(network.module, draft["outputs"], fresh) if start else ()
-        _choose_measured(options, draft, network, dataset, preprocessing, run, began, head)
-        settings, plan = draft.freeze()
-        trainer = build_trainer(settings, network.module, dataset, preprocessing, run)
-    except BaseException:
-        _remove_if_empty(run.path)
-        raise
-    write_bytes(run.options_file, options_toml(settings.source, asked))
-    _write_start(run, dataset, network, plan, card_of(settings, network, dataset, preprocessing))
+    write_bytes(run.options_file, options_toml(str(opened.name), asked))
+    if lock.problem:
+        watcher.said(lock.problem)
+    dataset = inspect_source(
+        opened, seed=options.seed, threads=options.threads, progress=watcher.scanning
+    )
+    watcher.inspected(dataset.inspection)
+    require_trainable(dataset, allow_leaks=options.allow_leaks)
+    draft = draft_settings(options, _facts(options, opened, dataset, start))
+    preprocessing = _measure(options, dataset, draft, start)
+    network = build_network(
+        {name: choice.value for name, choice in draft.choices.items()},
+        trust_code=options.trust_code or (base is None and not again),
+        pretrained=options.pretrained,
+        weights=options.weights,
+    )
+    notes = list(network.loaded.notes)
+    fresh = network.fresh
+    if base is not None:
+        note, fresh = take_weights(network.module, base, trust_code=options.trust_code)
+        notes.append(note)
+    head = head_of(network.module, draft["outputs"], fresh) if start else ()
+    _choose_measured(options, draft, network, dataset, preprocessing, run, began, head)
+    settings, plan = draft.freeze()
+    trainer = build_trainer(settings, network.module, dataset, preprocessing, run)
+    beginning = Beginning(
+        options=run.options_file.read_bytes(),
+        dataset=dataset,
+        code=network.loaded.code_text.encode(),
+        card=card_of(settings, network, dataset, preprocessing),
+        plan=plan,
+    )
+    # The checkpoint comes before the plan: a run that has a plan can always go on.
+    trainer.save_checkpoint()
+    beginning.write(run)
     watcher.planned(run, plan)
-    check_before(run, network, settings, watcher)
+    beginning.check = check_before(run, network, settings, watcher)
     for note in notes:
         watcher.said(note)
-    trainer.observers = (Recorder(run), CsvLog(run), TensorBoardLog(run), watcher)
-    trainer.save_checkpoint()
-    with graceful(trainer.ask_to_stop):
-        ending = trainer.train()
-    finish(run, trainer, ending, dataset, watcher)
-    return run
-
-
-def _write_start(run: Run, dataset: Dataset, network: Network, plan: Plan, card: ModelCard) -> None:
-    """Write what is known before the first step; the plan last, since it makes the run a run."""
-    write_json(run.stage_file("data"), dataset.inspection)
-    write_manifest(run.manifest_file, dataset)
-    if network.loaded.code_text:
-        write_bytes(run.code_file, network.loaded.code_text.encode())
-    write_json(run.model_file, card)
-    write_json(run.plan_file, plan)
+    return Keeper(run, beginning, lock, watcher.said), trainer
 
 
 def _facts(options: TrainOptions, source: Source, dataset: Dataset, start: Start | None) -> Facts:
@@ -221,9 +273,12 @@ def _choose_measured(
         choose_freezing(draft, options, head)
 
 
-def _remove_if_empty(folder: Path) -> None:
-    """Take a run folder away in which nothing was written."""
+def _remove(run: Run) -> None:
+    """Take a run folder away in which no training has begun."""
+    shutil.rmtree(run.checkpoints, ignore_errors=True)
+    for path in (run.options_file, run.path / LOCK):
+        path.unlink(missing_ok=True)
     try:
-        folder.rmdir()
+        run.path.rmdir()
     except OSError:
         return
