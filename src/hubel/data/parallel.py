@@ -9,6 +9,8 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from hubel.errors import HubelError
+
 Item = TypeVar("Item")
 Done = TypeVar("Done")
 
@@ -19,6 +21,21 @@ def available_threads() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on this system
         return os.cpu_count() or 1
+
+
+def _submitted(
+    pool: ThreadPoolExecutor,
+    function: Callable[[Item, threading.Event], Done],
+    item: Item,
+    stop: threading.Event,
+) -> Future[Done]:
+    try:
+        return pool.submit(function, item, stop)
+    except RuntimeError as error:
+        raise HubelError(
+            f"No thread could be started to decode pictures ({error}): allow more processes "
+            "(ulimit -u), or close other programs."
+        ) from error
 
 
 def map_ahead(
@@ -41,7 +58,7 @@ def map_ahead(
     pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="hubel-data")
     try:
         for item in source:
-            waiting.append(pool.submit(function, item, stop))
+            waiting.append(_submitted(pool, function, item, stop))
             if len(waiting) >= ahead:
                 yield waiting.popleft().result()
         while waiting:

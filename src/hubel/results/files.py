@@ -121,11 +121,9 @@ def read_json(path: Path, kind: type[Result]) -> Result:
 
 def _decoded(path: Path) -> dict[str, Any]:
     """Return the object in a JSON file; ValidationError for anything else."""
-    with path.open("rb") as file:
-        data = file.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
+    if path.stat().st_size > MAX_BYTES:
         raise msgspec.ValidationError(f"it is larger than {MAX_BYTES >> 20:,} MiB")
-    values: Any = msgspec.json.decode(data)
+    values: Any = msgspec.json.decode(path.read_bytes())
     if not isinstance(values, dict):
         raise msgspec.ValidationError(f"Expected `object`, got `{type(values).__name__}`")
     return cast("dict[str, Any]", values)
