@@ -43,7 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add how many inputs, and of which formats."""
     parser.add_argument("--inputs", type=int, default=10_000, help="a format [default: 10000]")
     parser.add_argument("--formats", nargs="*", choices=FORMATS, default=FORMATS, metavar="FORMAT")
-    parser.add_argument("--seconds", type=int, default=10, help="a single input may take")
+    parser.add_argument(
+        "--seconds", type=int, default=60, help="a single input may take [default: 60]"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the mutations [default: 1]")
     parser.add_argument("--keep", type=Path, default=None, help="folder for inputs that break it")
 
@@ -51,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def measure(
     inputs: int, formats: tuple[str, ...], seconds: int, seed: int, keep: Path | None
 ) -> Section:
-    """Give each reader thousands of inputs that coverage chooses: nothing may come but HubelErrors."""
+    """Give each reader thousands of inputs that coverage chooses, and note what goes wrong."""
     if find_spec("atheris") is None:
         sys.exit("Fuzzing needs the extra [fuzz]: pip install -e '.[fuzz]'")
     rows: list[tuple[str, ...]] = []
@@ -77,7 +79,7 @@ def measure(
         "changed value by value and sealed with a digest again. Each format has a process with a "
         f"limit on its memory, each input {seconds} s. A finding is an exception that is no "
         "HubelError, a hang, a crash, or memory beyond the limit.",
-        header=("format", "inputs", "edges (seeds → end)", "slowest (s)", "memory (MiB)",
+        header=("format", "inputs", "edges (seeds → end)", "slowest (s of processor)", "memory (MiB)",
                 "findings"),
         rows=rows,
         verdict=f"{len(rows)} formats: **{total}** findings (goal: none).",

@@ -13,6 +13,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ import hubel
 from pictures import make_folder
 
 SETTINGS: dict[str, Any] = {
-    "epochs": 3, "batch": 8, "size": 16, "threads": 1, "precision": "float32",
-    "channels_last": False, "dropout": 0.1, "ema": 0.9, "patience": 1, "checkpoint_every": "0.001s",
+    "epochs": 2, "batch": 12, "size": 16, "threads": 1, "precision": "float32",
+    "channels_last": False, "dropout": 0.1, "ema": 0.9, "patience": 1,
 }  # fmt: skip
 FIRST = ("model.safetensors", "predictions.csv", "log.csv")
 """Files whose bytes must be the same; log.csv but for its times."""
@@ -38,7 +39,7 @@ def forked(work: Callable[[], object]) -> int:
         torch.set_num_threads(1)
         try:
             work()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whatever it was, the process ends
             print(repr(error), file=sys.stderr, flush=True)
             os._exit(1)
         os._exit(0)
@@ -83,7 +84,7 @@ def kept(run: Path) -> dict[str, Any]:
 def main(every: int) -> None:
     """Try each rename, or one in `every`."""
     folder = Path(tempfile.mkdtemp())
-    pictures = make_folder(folder / "pictures", each=8)
+    pictures = make_folder(folder / "pictures", each=6)
     whole = folder / "whole"
     assert forked(lambda: hubel.train(pictures, out=whole, **SETTINGS)) == 0
     wanted = kept(whole)
@@ -95,8 +96,8 @@ def main(every: int) -> None:
             break
         where = note.read_text()
         arguments = {"resume": run} if (run / "options.toml").exists() else {"out": run, **SETTINGS}
-        source = None if "resume" in arguments else pictures
-        if forked(lambda: hubel.train(source, **arguments)) != 0:
+        arguments["source"] = None if "resume" in arguments else pictures
+        if forked(partial(hubel.train, **arguments)) != 0:
             found.append((where, ["it did not go on"]))
             continue
         differing = [name for name, value in kept(run).items() if value != wanted[name]]

@@ -42,6 +42,12 @@ class CsvLog(Observer):
         if self.rows:
             self._write()
 
+    def saved(self, path: Path) -> None:
+        """Write the log again where the run folder was lost."""
+        del path
+        if self.rows and not self.run.log_file.exists():
+            self._write()
+
     def passed(self, row: EpochRow) -> None:
         """Write the log with its new row."""
         self.rows.append(row)

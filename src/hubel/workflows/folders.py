@@ -32,12 +32,19 @@ def new_run_folder(out: Path | None, *words: str) -> Path:
 
 
 def require_empty(folder: Path) -> None:
-    """Raise UsageError unless `folder` is one without files; a lock that nobody holds is none."""
-    if not folder.is_dir() or any(item.name != LOCK for item in folder.iterdir()):
+    """Raise UsageError unless `folder` is one without files.
+
+    Its lock is none, nor is what a killed process left half-written.
+    """
+    if not folder.is_dir() or not all(map(_is_rubbish, folder.iterdir())):
         raise UsageError(
             f"--out {folder} exists and is not an empty folder; choose another one, or go on "
             f"with the run in it: hubel train --resume {folder}"
         )
+
+
+def _is_rubbish(path: Path) -> bool:
+    return path.name == LOCK or (path.name.startswith(".") and path.suffix == ".tmp")
 
 
 def _next_numbered(name: str) -> Path:
