@@ -79,7 +79,7 @@ def measure(
         "changed value by value and sealed with a digest again. Each format has a process with a "
         f"limit on its memory, each input {seconds} s. A finding is an exception that is no "
         "HubelError, a hang, a crash, or memory beyond the limit.",
-        header=("format", "inputs", "edges (seeds → end)", "slowest (s of processor)", "memory (MiB)",
+        header=("format", "inputs", "edges (seeds → end)", "slowest (CPU s)", "memory (MiB)",
                 "findings"),
         rows=rows,
         verdict=f"{len(rows)} formats: **{total}** findings (goal: none).",

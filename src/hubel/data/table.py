@@ -122,10 +122,10 @@ def _read_parquet(path: Path, name: str) -> Table:
         raise MissingExtraError(f"Reading {name}", "tables") from None
     try:
         table = parquet.read_table(path)
-    except (pa.ArrowException, OSError) as error:
+        header = [column.strip().lower() for column in table.column_names]
+        cells = [[_text(cell) for cell in column.to_pylist()] for column in table.columns]
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise SourceError(f"{name} cannot be read as Parquet: {error}") from None
-    header = [column.strip().lower() for column in table.column_names]
-    cells = [[_text(cell) for cell in column.to_pylist()] for column in table.columns]
     return _table(name, header, cells, first_row=1, skipped=frozenset())
 
 

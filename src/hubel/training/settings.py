@@ -16,6 +16,7 @@ from hubel.options.train import (
     ScheduleName,
 )
 from hubel.results import Choice, Plan, Task
+from hubel.training.settings_limits import check_limits
 
 ChosenBy = Literal["user", "recipe", "hubel", "default"]
 UNSET: Final = "not set; this is the default"
@@ -111,6 +112,8 @@ def settings_of(plan: Plan) -> Settings:
     """Return the settings that a plan holds; RunError where it is damaged."""
     values = {choice.name: choice.value for choice in plan.choices}
     try:
-        return msgspec.convert(values, Settings)
+        settings = msgspec.convert(values, Settings)
     except msgspec.ValidationError as error:
         raise RunError(f"plan.json is damaged or was edited: {error}.") from error
+    check_limits({field.name: getattr(settings, field.name) for field in fields(Settings)})
+    return settings

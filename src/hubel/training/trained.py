@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -62,6 +63,7 @@ def load_trained(run: Run, *, trust_code: bool = False) -> Trained:
     run.require_finished()
     card = run.card()
     tensors = _read_tensors(run.weights_file)
+    _check_size(run, card, tensors)
     module = _build(run, card, trust_code=trust_code)
     _load_network(module, tensors, run.weights_file)
     preprocessing = _preprocessing(run, card, tensors)
@@ -143,6 +145,22 @@ def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     }
 
 
+def _check_size(run: Run, card: ModelCard, tensors: dict[str, Tensor]) -> None:
+    """Refuse a card whose network is not that of the tensors before it takes memory.
+
+    It is built without numbers for that. A network of a user's own code runs only where the user
+    trusts it, and is not built twice.
+    """
+    if card.code_digest:
+        return
+    try:
+        with torch.device("meta"):
+            module = _build(run, card, trust_code=False)
+    except (RuntimeError, NotImplementedError):
+        return  # It needs numbers to be built.
+    _check_fit(module.state_dict(), _below(tensors, NETWORK), run.weights_file)
+
+
 def _build(run: Run, card: ModelCard, *, trust_code: bool) -> nn.Module:
     """Build the card's network with fresh weights; the global random state is left as it was."""
     channels, size, _ = card.input_shape
@@ -181,7 +199,13 @@ def _stored_code(run: Run, card: ModelCard) -> str | None:
 
 def _load_network(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
     """Load the network's tensors; every name and shape must fit."""
-    found, wanted = _below(tensors, NETWORK), module.state_dict()
+    found = _below(tensors, NETWORK)
+    _check_fit(module.state_dict(), found, path)
+    module.load_state_dict(found)
+
+
+def _check_fit(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], path: Path) -> None:
+    """Raise RunError unless names and shapes are the same."""
     wrong = [f"{name} is missing" for name in wanted if name not in found]
     wrong += [f"{name} is not in the network" for name in found if name not in wanted]
     wrong += [
@@ -195,7 +219,6 @@ def _load_network(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> 
             f"{path} does not fit the network in model.json: {', '.join(wrong[:NAMED])}{more}; "
             "restore both files from one run, or train again."
         )
-    module.load_state_dict(found)
 
 
 def _preprocessing(run: Run, card: ModelCard, tensors: dict[str, Tensor]) -> Preprocessing:
