@@ -39,6 +39,11 @@ SETTINGS: Final[dict[str, tuple[str, ...]]] = {
 """Arithmetic is set, since two runs that measure it may choose differently: the same bits are
 promised for the same plan."""
 SIGNALS: Final = (signal.SIGINT, signal.SIGKILL)
+PHASES: Final = ("start", "training", "training", "writing", "end")
+"""Where an interruption falls: before the first step, in the training, while a checkpoint is
+written, or after the last step."""
+FINISHING_S: Final = 1.0
+"""Longest time after the weights are written, before a kill at the end."""
 ONCE_MORE: Final = 0.4
 """Chance that a resumed run is interrupted again."""
 
@@ -51,6 +56,8 @@ class Reference:
     digest: str
     seconds: float
     """Of its training alone."""
+    start_s: float
+    """From the first file in its folder to its first checkpoint."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +80,8 @@ def measure(times: int, epochs: int, seed: int) -> Section:
                 references[name] = _reference(name, epochs, Path(folder))
             reference = references[name]
             out = Path(folder) / f"run-{len(rows)}"
-            marks = _interrupted(reference, out, chance, times - interruptions)
+            every = "0.01s" if len(rows) % 2 else "1s"
+            marks = _interrupted(reference, every, out, chance, times - interruptions)
             if not marks:  # It ended before it was hit.
                 shutil.rmtree(out)
                 continue
@@ -87,11 +95,12 @@ def measure(times: int, epochs: int, seed: int) -> Section:
     return Section(
         title="Interrupted = uninterrupted",
         what=f"`hubel train digits --epochs {epochs} --batch 64 --precision float32 "
-        "--checkpoint-every 1s` and the settings of the row, interrupted at random moments of the "
-        "training (Ctrl-C is SIGINT, a crash is SIGKILL), each time resumed with `hubel train "
-        "--resume RUN`; then SHA-256 of `model.safetensors` against that of a run which was never "
-        "interrupted.",
-        header=("run", "settings", "interrupted (after s of training)", "model.safetensors"),
+        "--checkpoint-every 1s` (every other run: 0.01s) and the settings of the row, interrupted "
+        "at random moments: before the first step, in the training, while a checkpoint is written, "
+        "and between the last step and the report (Ctrl-C is SIGINT, a crash is SIGKILL), each "
+        "time resumed with `hubel train --resume RUN`; then SHA-256 of `model.safetensors` against "
+        "that of a run which was never interrupted.",
+        header=("run", "settings", "interrupted (s after the phase began)", "model.safetensors"),
         rows=rows,
         verdict=f"{interruptions} interruptions in {len(rows)} runs: **{equal} of {len(rows)}** "
         "runs end with the same bits (goal: all).",
@@ -99,7 +108,7 @@ def measure(times: int, epochs: int, seed: int) -> Section:
 
 
 def _flags(name: str, epochs: int) -> tuple[str, ...]:
-    fixed = ("--batch", "64", "--precision", "float32", "--checkpoint-every", "1s")
+    fixed = ("--batch", "64", "--precision", "float32")
     return ("--epochs", str(epochs), *fixed, *SETTINGS[name])
 
 
@@ -107,51 +116,76 @@ def _reference(name: str, epochs: int, folder: Path) -> Reference:
     flags = _flags(name, epochs)
     out = folder / hashlib.sha256(name.encode()).hexdigest()[:8]
     ended = run("train", "digits", "--json", *flags, "--out", str(out))
-    return Reference(flags, _digest(out), ended.answer["seconds"])
+    began, planned = (_stamp(out / file) for file in ("options.toml", "plan.json"))
+    start_s = (planned - began) / 1e9
+    return Reference(flags, _digest(out), ended.answer["seconds"], start_s)
 
 
 def _digest(run_folder: Path) -> str:
     return hashlib.sha256((run_folder / "model.safetensors").read_bytes()).hexdigest()
 
 
-def _interrupted(reference: Reference, out: Path, chance: random.Random, most: int) -> list[str]:
+def _interrupted(
+    reference: Reference, every: str, out: Path, chance: random.Random, most: int
+) -> list[str]:
     """Train with at least one interruption to the end; return where they were."""
     marks: list[str] = []
-    command = hubel("train", "digits", *reference.flags, "--out", str(out))
-    while not (out / "train.json").is_file():
+    rest = ("--checkpoint-every", every, "--out", str(out))
+    anew = hubel("train", "digits", *reference.flags, *rest)
+    while not (out / "report.html").is_file():
         wanted = len(marks) < most and (not marks or chance.random() < ONCE_MORE)
-        delay = chance.uniform(0, 0.9 * reference.seconds) if wanted else None
-        what = chance.choice(SIGNALS)
-        if _run_and_interrupt(command, out, delay, what):
-            assert delay is not None
-            marks.append(f"{what.name} {delay:.2f}")
-        command = hubel("train", "--resume", str(out))
+        phase = chance.choice(PHASES) if wanted else ""
+        longest = {"start": reference.start_s, "training": 0.9 * reference.seconds}
+        delay = chance.uniform(0, longest.get(phase, FINISHING_S if phase == "end" else 0.0))
+        what = chance.choice(SIGNALS) if phase == "training" else signal.SIGKILL
+        command = hubel("train", "--resume", str(out)) if _has_begun(out) else anew
+        if _run_and_interrupt(command, out, phase, delay, what):
+            marks.append(f"{phase}: {what.name} {delay:.2f}")
     return marks
 
 
+def _has_begun(out: Path) -> bool:
+    return (out / "options.toml").is_file()
+
+
 def _run_and_interrupt(
-    command: list[str], out: Path, delay: float | None, what: signal.Signals
+    command: list[str], out: Path, phase: str, delay: float, what: signal.Signals
 ) -> bool:
-    """Run a training; send `what` after `delay` seconds of it; return whether it was hit."""
-    checkpoint = out / "checkpoint" / "last.safetensors"
-    before = _stamp(checkpoint)
+    """Run a training; send `what` after `delay` seconds of a phase; return whether it was hit."""
+    before = {file: _stamp(out / file) for file in _MARKS.values()}
     child = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
-    if delay is not None:
-        # A training writes its first checkpoint when it begins, or a second after it was resumed.
-        while child.poll() is None and _stamp(checkpoint) == before:
-            time.sleep(0.01)
+    if phase:
+        while child.poll() is None and not _reached(out, phase, before):
+            time.sleep(0.001 if phase == "writing" else 0.01)
         try:
             child.wait(delay)
         except subprocess.TimeoutExpired:
             child.send_signal(what)
     _, errors = child.communicate()
     stopped = child.returncode in {-signal.SIGKILL, -signal.SIGINT, 130}
-    hit = stopped and not (out / "train.json").is_file()
+    hit = stopped and not (out / "report.html").is_file()
     if child.returncode and not stopped:
         sys.exit(f"{' '.join(command)} ended with status {child.returncode}: {errors.decode()}")
     return hit
+
+
+_MARKS: Final = {
+    # A phase begins when a file is written. A resumed run writes no options.toml: its start is
+    # that of the process.
+    "start": "options.toml",
+    "training": "checkpoint/last.safetensors",
+    "end": "model.safetensors",
+}
+
+
+def _reached(out: Path, phase: str, before: dict[str, int]) -> bool:
+    """Return whether a phase has begun since `before`."""
+    if phase == "writing":
+        return any((out / "checkpoint").glob(".last.safetensors.*.tmp"))
+    file = _MARKS[phase]
+    return (phase == "start" and before[file] > 0) or _stamp(out / file) != before[file]
 
 
 def _stamp(path: Path) -> int:

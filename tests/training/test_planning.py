@@ -112,7 +112,8 @@ def test_extending_changes_steps_and_nothing_else() -> None:
         for before, after in zip(plan.choices, longer_plan.choices, strict=True)
         if before != after
     }
-    assert changed == {"steps", "epochs"}
+    assert changed == {"steps", "epochs", "extended_after"}
+    assert longer.extended_after == 3
     assert settings_of(longer_plan) == longer
     assert settings.steps == 39
 

@@ -13,6 +13,8 @@ from hubel.data.preprocessing import Preprocessing
 from hubel.errors import RunError, UsageError
 from hubel.results import Calibrated, ModelCard, Run
 from hubel.results.files import write_json
+from hubel.training import checkpoint
+from hubel.training.checkpoint import save_tensors
 from hubel.training.numbers import in_units
 from hubel.training.trained import calibrate, load_trained
 
@@ -60,7 +62,7 @@ def save_run(path, *, task="classification", architecture="lenet5", code="", siz
 
 
 def save_weights(run, tensors):
-    run.weights_file.write_bytes(safetensors.torch.save(dict(tensors)))
+    save_tensors(run.weights_file, tensors)
 
 
 def weights_of(run):
@@ -126,17 +128,17 @@ def test_unfinished_training_is_said(tmp_path):
 def test_truncated_weights_are_refused(tmp_path):
     run, _ = save_run(tmp_path)
     run.weights_file.write_bytes(run.weights_file.read_bytes()[:-50])
-    with pytest.raises(RunError, match=r"model.safetensors is damaged \(.*\): restore it"):
+    with pytest.raises(RunError, match=r"model.safetensors is damaged: .*\(.*\)\. Restore it"):
         load_trained(run)
 
 
 def test_unreadable_weights_are_refused(tmp_path, monkeypatch):
     run, _ = save_run(tmp_path)
 
-    def refuse(path):
+    def refuse(path, **options):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(safetensors.torch, "load_file", refuse)
+    monkeypatch.setattr(checkpoint, "safe_open", refuse)
     with pytest.raises(RunError, match=r"Could not read .*model.safetensors: Permission denied"):
         load_trained(run)
 

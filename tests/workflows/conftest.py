@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import safetensors.torch
 import torch
 from PIL import Image
 from torch import nn
@@ -19,6 +18,7 @@ from hubel.data.opening import open_source
 from hubel.data.preprocessing import Preprocessing
 from hubel.results import Choice, ModelCard, Plan, Run
 from hubel.results.files import write_json
+from hubel.training.checkpoint import save_tensors
 from hubel.training.numbers import in_units
 
 SIDE = 8
@@ -142,7 +142,7 @@ def make_run(folder: Path, source: Any, task: str, *, spec: str | None = None) -
     )  # fmt: skip
     run.code_file.write_text(CODE)
     state = {f"model.{name}": value for name, value in module.state_dict().items()}
-    run.weights_file.write_bytes(safetensors.torch.save(state))
+    save_tensors(run.weights_file, state)
     return Made(run=run, source=Path(str(source)), module=module, preprocessing=preprocessing)
 
 

@@ -1,6 +1,5 @@
 import csv
 import dataclasses
-import json
 import math
 from pathlib import Path
 
@@ -16,9 +15,10 @@ from hubel.data.opening import open_source
 from hubel.data.source import Index, Source
 from hubel.errors import RunError, UsageError
 from hubel.options import EvaluateOptions
-from hubel.results import Calibrated
-from hubel.results.files import read_json, to_json
+from hubel.results import Calibrated, Plan
+from hubel.results.files import read_json, to_json, write_json
 from hubel.training.calibration import fit_temperature, unknown_threshold
+from hubel.training.checkpoint import save_tensors
 from hubel.workflows.evaluate import evaluate, evaluate_dataset
 
 
@@ -281,15 +281,14 @@ def test_undecodable_pictures_are_named(builders, tmp_path):
 def test_a_network_that_went_astray_is_said(classifier):
     weights = safetensors.torch.load_file(classifier.run.weights_file)
     weights["model.1.weight"][:] = torch.nan
-    classifier.run.weights_file.write_bytes(safetensors.torch.save(weights))
+    save_tensors(classifier.run.weights_file, weights)
     with pytest.raises(RunError, match=r"no finite number for \d+ of \d+ pictures \(the first is"):
         evaluate(classifier.run, trust_code=True)
 
 
 def test_a_plan_without_its_seed_is_damaged(classifier):
-    plan = json.loads(classifier.run.plan_file.read_text())
-    plan["choices"] = [one for one in plan["choices"] if one["name"] != "seed"]
-    classifier.run.plan_file.write_text(json.dumps(plan))
+    choices = tuple(one for one in classifier.run.plan().choices if one.name != "seed")
+    write_json(classifier.run.plan_file, Plan(choices=choices))
     with pytest.raises(RunError, match="it does not say 'seed'"):
         evaluate(classifier.run, trust_code=True)
 

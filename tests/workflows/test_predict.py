@@ -2,6 +2,7 @@ import csv
 import io
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from PIL import Image
 
 from hubel.data.decoding import decode
 from hubel.errors import RunError, UsageError
-from hubel.results.files import to_json
+from hubel.results.files import to_json, write_json
+from hubel.training.checkpoint import save_tensors
 from hubel.workflows.evaluate import evaluate
 from hubel.workflows.gathering import encode
 from hubel.workflows.predict import predict
@@ -198,13 +200,12 @@ def test_threads_of_arithmetic_are_restored_between_answers(classifier):
 
 def test_mirrored_runs_average_both_images(classifier):
     path = next((classifier.source / "top").iterdir())
-    card = classifier.run.model_file.read_text()
-    classifier.run.model_file.write_text(card.replace('"mirror_tta": false', '"mirror_tta": true'))
+    write_json(classifier.run.model_file, replace(classifier.run.card(), mirror_tta=True))
     weights = safetensors.torch.load_file(classifier.run.weights_file)
     left = torch.zeros(3, 8, 8)
     left[0, :, :4] = 1.0  # a network that knows left from right
     weights["model.1.weight"] = left.flatten(1)
-    classifier.run.weights_file.write_bytes(safetensors.torch.save(weights))
+    save_tensors(classifier.run.weights_file, weights)
     pixels = torch.from_numpy(np.asarray(Image.open(path)).copy()) / 255
     logits = torch.stack([left.flatten(1) @ one.flatten() for one in (pixels, pixels.flip(1))])
     expected = logits.mean(0).softmax(0).max().item()
@@ -214,7 +215,7 @@ def test_mirrored_runs_average_both_images(classifier):
 def test_answers_that_are_no_numbers_are_said(classifier):
     weights = safetensors.torch.load_file(classifier.run.weights_file)
     weights["model.1.bias"][:] = torch.nan
-    classifier.run.weights_file.write_bytes(safetensors.torch.save(weights))
+    save_tensors(classifier.run.weights_file, weights)
     prediction = said(classifier, classifier.source / "top")[0]
     assert prediction.error == "the network gives no finite number for it"
     assert prediction.unknown

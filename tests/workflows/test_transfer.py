@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from hubel.architectures.weights.reading import Reading
 from hubel.cli.tables import settings_table
 from hubel.errors import RunError, UsageError
 from hubel.results import Run
+from hubel.results.files import write_json
 from hubel.training.events import StepEvent
 from hubel.training.loop import Interrupted
 from hubel.workflows.watching import Watcher
@@ -278,8 +278,8 @@ def test_a_run_is_read_as_it_was_trained(folder: Path, tmp_path: Path) -> None:
 
 def test_a_run_whose_preprocessing_is_damaged(folder: Path, tmp_path: Path) -> None:
     first = train(folder, tmp_path / "first", epochs=1)
-    card = json.loads(first.model_file.read_text())
-    del card["preprocessing"]["mean"]
-    first.model_file.write_text(json.dumps(card))
+    card = first.card()
+    del card.preprocessing["mean"]
+    write_json(first.model_file, card)
     with pytest.raises(RunError, match=r"The preprocessing of .*first is damaged: KeyError"):
         train(folder, tmp_path / "second", model=str(first.path), pretrained=False)

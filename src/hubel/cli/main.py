@@ -137,7 +137,7 @@ def _config_of(tokens: list[str]) -> tuple[Path, dict[str, Any]] | None:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"Could not read --config {path}: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"--config {path} is not TOML: {error}") from error
     return path, _checked(path, settings, tokens[0])
 

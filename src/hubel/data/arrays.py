@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 
 from hubel.data.array_source import ArraySource, numbered_keys
 from hubel.data.naming import check_class_names, rows, some, sort_classes
+from hubel.data.claims import check_room
 from hubel.data.source import TEST, TRAIN, UNSPLIT, VAL, Index, Source
 from hubel.errors import SourceError
 from hubel.results import Task
@@ -33,6 +36,11 @@ _EXPECTED: Final = (
     "x_train, y_train, x_test, y_test[, x_val, y_val], the same as train_images, train_labels, …, "
     "or x, y, or images, labels (and classes, if they have names)"
 )
+_UNREADABLE: Final = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, SyntaxError),
+    *(NotImplementedError, RuntimeError, MemoryError, OverflowError, struct.error),
+)
+"""What damaged archives, and archives packed in other ways, make zipfile and NumPy raise."""
 _LOCAL_HEADER: Final = struct.Struct("<26xHH")
 
 
@@ -58,7 +66,7 @@ def open_arrays(path: Path, name: str) -> Source:
         with zipfile.ZipFile(path) as archive:
             names = {item.filename.removesuffix(".npy"): item for item in archive.infolist()}
             arrays = {key: _array(path, archive, item) for key, item in names.items()}
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+    except _UNREADABLE as error:
         if "allow_pickle" in str(error) or "Object arrays" in str(error):
             raise SourceError(
                 f"{name} holds pickled objects, which hubel does not load: they can run code. "
@@ -87,6 +95,12 @@ def _array(path: Path, archive: zipfile.ZipFile, item: zipfile.ZipInfo) -> NDArr
                 offset = item.header_offset + _LOCAL_HEADER.size + sum(lengths) + start
                 order = "F" if fortran else "C"
                 return np.memmap(path, kind, "r", offset=offset, shape=shape, order=order)
+        if version in header and not plain:
+            shape, _, kind = header[version](member)
+            claimed = math.prod(shape) * kind.itemsize
+            if claimed > item.file_size and not kind.hasobject:
+                raise ValueError(f"{item.filename} claims {claimed:,} bytes, and has fewer")
+    check_room(item.file_size, f"{item.filename} in {path}")
     with archive.open(item) as member:
         return npy.read_array(member, allow_pickle=False)
 

@@ -7,7 +7,7 @@ import re
 import threading
 import warnings
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -31,6 +31,9 @@ from hubel.errors import PictureError
 MAX_PIXELS: Final = 178_956_970
 """Largest width × height that is decoded: twice 256 MiB of RGB, where Pillow too sees a bomb."""
 
+LARGE_PIXELS: Final = 1 << 25
+"""Pictures with more pixels are decoded one at a time, whatever the number of threads."""
+
 FORMATS: Final = "JPEG, PNG, WebP, BMP, TIFF, GIF or PNM"
 
 # The decoders are chosen here and not by `Image.open`: nothing else (EPS, PDF, fonts) is ever
@@ -49,6 +52,7 @@ _ORIENTATION: Final = int(ExifTags.Base.Orientation)
 _IMAGE_WIDTH, _IMAGE_LENGTH, _BITS_PER_SAMPLE = 256, 257, 258
 _WITH_ALPHA: Final = ("LA", "La", "PA", "RGBA", "RGBa")
 _WARNINGS_LOCK: Final = threading.Lock()
+_LARGE_LOCK: Final = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,10 +97,10 @@ def decode(raw: Raw, *, where: str = "", at_least: int | None = None) -> NDArray
         if at_least is not None and isinstance(image, JpegImageFile):
             image.draft(None, (at_least, at_least))
         raw_mode = _raw_mode(image)
-        with _bomb_warning_silenced(image):
+        with _alone(image), _bomb_warning_silenced(image):
             image.load()
-        # After loading: PNG may carry its EXIF behind the pixels, and Pillow turns TIFF itself.
-        return orient(_eight_bits(image, raw_mode, where), _orientation(image))
+            # After loading: PNG may carry its EXIF behind the pixels, and Pillow turns TIFF itself.
+            return orient(_eight_bits(image, raw_mode, where), _orientation(image))
 
 
 def probe(raw: Raw, *, where: str = "") -> Probe:
@@ -145,6 +149,8 @@ def _opened(raw: Path | bytes, where: str) -> Generator[ImageFile, None, None]:
         raise PictureError(where, "this is a folder, not a picture") from None
     except PermissionError:
         raise PictureError(where, "permission to read it is denied") from None
+    except MemoryError:
+        raise PictureError(where, "there is not enough memory to decode it") from None
     except Exception as error:  # decoders of damaged files raise whatever they stumble over
         raise PictureError(where, _reason(error)) from error
 
@@ -175,6 +181,11 @@ def _reason(error: Exception) -> str:
     if "truncated" in str(error).lower():
         return f"the file is truncated ({error})"
     return f"it is damaged ({type(error).__name__}: {error})"
+
+
+def _alone(image: ImageFile) -> AbstractContextManager[object]:
+    """Let one large picture be decoded at a time, so that threads do not multiply its memory."""
+    return _LARGE_LOCK if image.width * image.height > LARGE_PIXELS else nullcontext()
 
 
 @contextmanager

@@ -8,9 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, final
 
+import numpy as np
+from numpy.typing import NDArray
+
+from hubel.data.decoding import decode
 from hubel.data.naming import is_picture
 from hubel.data.source import Index, Raw, Source
-from hubel.errors import SourceError
+from hubel.errors import PictureError, SourceError
 from hubel.results import Finding
 
 _SYSTEM_FILES: Final = frozenset({"thumbs.db", "desktop.ini"})
@@ -35,11 +39,40 @@ class FileSource(Source):
         self.index = index
         self.findings = findings
         self._odd_names = odd_names or {}
+        self._stamps = np.zeros((len(index), 2), np.int64)
+        self._digests: NDArray[np.uint8] | None = None
 
     def read(self, position: int) -> Raw:
         """Return the path of the picture at `position`; it is opened only by the decoder."""
         key = self.index.keys[position]
-        return self.root / self._odd_names.get(key, key)
+        path = self.root / self._odd_names.get(key, key)
+        self._watch(position, path)
+        return path
+
+    def remember(self, digests: NDArray[np.uint8]) -> None:
+        """Know the pictures' pixels from now on: (n, 32), SHA-256 of each as `scanning` has it."""
+        self._digests = digests
+
+    def _watch(self, position: int, path: Path) -> None:
+        """Raise PictureError where a file is another one than when it was first read.
+
+        Size and time of change tell most, at the price of one call; where they differ, the pixels
+        decide, since a file may be copied or touched without harm.
+        """
+        try:
+            status = path.stat()
+        except OSError:
+            return  # The decoder says what is wrong.
+        stamp = (status.st_mtime_ns, status.st_size)
+        if (self._stamps[position] == stamp).all():
+            return
+        seen = bool(self._stamps[position].any())
+        if seen and self._digests is not None and self._digests[position].any():
+            from hubel.data.scanning import pixel_digest
+
+            if pixel_digest(decode(path)) != self._digests[position].tobytes():
+                raise PictureError(str(path), "it was replaced since it was first read")
+        self._stamps[position] = stamp
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import re
 import zlib
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from hubel.data.array_source import ArraySource, numbered_keys
 from hubel.data.naming import some
+from hubel.data.claims import check_room
 from hubel.data.source import TEST, TRAIN, UNSPLIT, Index, Source
 from hubel.errors import SourceError
 from hubel.results import Task
@@ -98,8 +100,7 @@ def read_idx(path: Path) -> NDArray[Any]:
         if path.suffix.lower() != ".gz":
             data: NDArray[np.uint8] = np.memmap(path, np.uint8, mode="r")
         else:
-            with gzip.open(path) as file:
-                data = np.frombuffer(file.read(), np.uint8)
+            data = np.frombuffer(_unpacked(path), np.uint8)
     except (EOFError, zlib.error, gzip.BadGzipFile, ValueError) as error:
         raise SourceError(f"{path} is damaged or incomplete: {error}.") from None
     except OSError as error:
@@ -112,13 +113,25 @@ def read_idx(path: Path) -> NDArray[Any]:
     start = 4 + 4 * head[3]
     shape = tuple(int(size) for size in bytes_to_sizes(bytes(data[4:start])))
     kind = np.dtype(_TYPES[head[2]])
-    wanted = int(np.prod(shape, dtype=np.int64)) * kind.itemsize
+    wanted = math.prod(shape) * kind.itemsize
     if len(shape) < head[3] or len(data) - start != wanted:
         raise SourceError(
             f"{path} is damaged or incomplete: its header says {'×'.join(map(str, shape))} "
             f"values ({wanted:,} bytes), but {max(0, len(data) - start):,} bytes follow."
         )
     return data[start:].view(kind).reshape(shape)
+
+
+def _unpacked(path: Path) -> bytes:
+    """Return what a packed file holds, up to one byte more than its header says."""
+    with gzip.open(path) as file:
+        head = file.read(4)
+        dimensions = min(head[3], 4) if len(head) == 4 else 0
+        sizes = file.read(4 * dimensions)
+        kind = _TYPES.get(head[2], ">u1") if len(head) == 4 else ">u1"
+        claimed = math.prod(map(int, bytes_to_sizes(sizes))) * np.dtype(kind).itemsize
+        check_room(claimed, str(path))
+        return head + sizes + file.read(claimed + 1)
 
 
 def bytes_to_sizes(head: bytes) -> NDArray[np.uint32]:

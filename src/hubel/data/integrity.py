@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hubel.data.dataset import Dataset
 from hubel.data.duplicates import Duplicates, Group, find_duplicates
 from hubel.data.evidence import Evidence
+from hubel.data.files import FileSource
 from hubel.data.findings import find_all
 from hubel.data.labels import class_counts, label_text
 from hubel.data.naming import count
@@ -50,6 +51,8 @@ def inspect_source(
     evidence = Evidence(source, scanned, duplicates, splits.splits)
     inspection = _inspection(evidence, splits, started)
     digests = np.ascontiguousarray(scanned.records["digest"])
+    if isinstance(source, FileSource):
+        source.remember(digests)
     return Dataset(source, splits.splits, inspection, digests)
 
 

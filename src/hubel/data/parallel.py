@@ -12,6 +12,8 @@ from typing import TypeVar
 
 import cv2
 
+from hubel.errors import HubelError
+
 Item = TypeVar("Item")
 Done = TypeVar("Done")
 
@@ -22,6 +24,21 @@ def available_threads() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on this system
         return os.cpu_count() or 1
+
+
+def _submitted(
+    pool: ThreadPoolExecutor,
+    function: Callable[[Item, threading.Event], Done],
+    item: Item,
+    stop: threading.Event,
+) -> Future[Done]:
+    try:
+        return pool.submit(function, item, stop)
+    except RuntimeError as error:
+        raise HubelError(
+            f"No thread could be started to decode pictures ({error}): allow more processes "
+            "(ulimit -u), or close other programs."
+        ) from error
 
 
 def map_ahead(
@@ -45,7 +62,7 @@ def map_ahead(
     with _serial_opencv():
         try:
             for item in source:
-                waiting.append(pool.submit(function, item, stop))
+                waiting.append(_submitted(pool, function, item, stop))
                 if len(waiting) >= ahead:
                     yield waiting.popleft().result()
             while waiting:

@@ -134,11 +134,9 @@ def _scan_one(source: Source, position: int, record: Any) -> tuple[NDArray[np.fl
     pixels = decode(raw, where=where)
     grey, is_grey = to_grey(pixels)
     _, deviation = cv2.meanStdDev(grey)
-    canonical = grey if is_grey else np.ascontiguousarray(pixels)
-    digest = hashlib.sha256(repr(canonical.shape).encode())
-    digest.update(canonical.data)
+    canonical = grey if is_grey else pixels
     small = cv2.resize(grey, (HASHED_SIDE, HASHED_SIDE), interpolation=cv2.INTER_AREA)
-    record["digest"] = np.frombuffer(digest.digest(), np.uint8)
+    record["digest"] = np.frombuffer(_digest(canonical), np.uint8)
     record["signature"] = cv2.resize(
         small, (SIGNATURE_SIDE, SIGNATURE_SIDE), interpolation=cv2.INTER_AREA
     )
@@ -150,6 +148,18 @@ def _scan_one(source: Source, position: int, record: Any) -> tuple[NDArray[np.fl
     record["deviation"] = deviation[0, 0]
     record["decodable"] = True
     return small.astype(np.float32), header.format
+
+
+def pixel_digest(pixels: NDArray[np.uint8]) -> bytes:
+    """Return the SHA-256 of decoded pixels and their shape, as a scan records it."""
+    grey, is_grey = to_grey(pixels)
+    return _digest(grey if is_grey else pixels)
+
+
+def _digest(pixels: NDArray[np.uint8]) -> bytes:
+    digest = hashlib.sha256(repr(pixels.shape).encode())
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.digest()
 
 
 def to_grey(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], bool]:

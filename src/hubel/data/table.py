@@ -122,10 +122,10 @@ def _read_parquet(path: Path, name: str) -> Table:
         raise MissingExtraError(f"Reading {name}", "tables") from None
     try:
         table = parquet.read_table(path)
-    except (pa.ArrowException, OSError) as error:
+        header = [column.strip().lower() for column in table.column_names]
+        cells = [[_text(cell) for cell in column.to_pylist()] for column in table.columns]
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise SourceError(f"{name} cannot be read as Parquet: {error}") from None
-    header = [column.strip().lower() for column in table.column_names]
-    cells = [[_text(cell) for cell in column.to_pylist()] for column in table.columns]
     return _table(name, header, cells, first_row=1, skipped=frozenset())
 
 
@@ -199,7 +199,7 @@ def _paths(table: Table, folder: Path) -> list[str]:
                 f"Rows {first[key]} and {row} of {table.name} name the same picture {key!r}: "
                 "keep one row a picture (several labels in a cell are parted by ';')."
             )
-    absent = [(row, key) for row, key in numbered if not (folder / key).is_file()]
+    absent = [(row, key) for row, key in numbered if not _is_file(folder / key)]
     if absent:
         named = some([f"row {row}: {key!r}" for row, key in absent], 3)
         raise SourceError(
@@ -208,6 +208,13 @@ def _paths(table: Table, folder: Path) -> list[str]:
             f"paths are relative to the folder {folder.resolve()}."
         )
     return keys
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, or a folder that may not be entered
+        return False
 
 
 def _labels(table: Table, targets: dict[str, str]) -> tuple[Task, tuple[str, ...], NDArray[Any]]:

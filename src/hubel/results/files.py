@@ -1,13 +1,19 @@
-"""Reading and writing of JSON and other small files: typed, atomic, with one-sentence errors."""
+"""Reading and writing of JSON and other small files: typed, atomic, with one-sentence errors.
+
+The JSON files of a run end with the SHA-256 of what they say, so that a file that was changed, by
+a failing disk or by a hand, is told from one that hubel wrote. That is no signature: whoever can
+write the file can also compute its digest anew.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 import numpy as np
@@ -15,6 +21,11 @@ import numpy as np
 from hubel.errors import RunError
 
 Result = TypeVar("Result")
+
+DIGEST: Final = "sha256"
+"""Key of the digest in a JSON file of a run."""
+MAX_BYTES: Final = 1 << 30
+"""Largest JSON file that is read: what is decoded takes memory in proportion."""
 
 
 @contextmanager
@@ -73,23 +84,49 @@ def _plain(value: Any) -> Any:
 
 
 def write_json(path: Path, result: Any) -> None:
-    """Write a result dataclass to `path` as JSON, atomically."""
-    write_bytes(path, to_json(result) + b"\n")
+    """Write a result dataclass to `path` as JSON with its digest, atomically."""
+    values: dict[str, Any] = msgspec.json.decode(to_json(result, indent=0))
+    sealed = {**values, DIGEST: digest_of(values)}
+    write_bytes(path, msgspec.json.format(msgspec.json.encode(sealed), indent=2) + b"\n")
+
+
+def digest_of(values: dict[str, Any]) -> str:
+    """Return the SHA-256 of JSON values, written without spaces, keys in their order.
+
+    Spaces and line breaks of a file do not count: they are lost and added in honest ways.
+    """
+    return hashlib.sha256(msgspec.json.encode(values)).hexdigest()
 
 
 def read_json(path: Path, kind: type[Result]) -> Result:
-    """Read a result dataclass from `path`, checking every type.
+    """Read a result dataclass from `path`, checking its digest and every type.
 
     Errors: RunError that names the file and the first wrong place.
     """
     try:
-        return msgspec.convert(nulls_to_nan(msgspec.json.decode(path.read_bytes()), kind), kind)
+        values = _decoded(path)
+        stored = values.pop(DIGEST, None)
+        result = msgspec.convert(nulls_to_nan(values, kind), kind)
+        if stored != digest_of(values):
+            what = "has no" if stored is None else "says something else than its"
+            raise msgspec.ValidationError(f"it {what} {DIGEST}")
     except OSError as error:
         raise RunError(f"Could not read {path}: {error.strerror or error}.") from error
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as error:
         raise RunError(
             f"{path} is damaged or was edited: {error}. Restore it, or run the stage again."
         ) from error
+    return result
+
+
+def _decoded(path: Path) -> dict[str, Any]:
+    """Return the object in a JSON file; ValidationError for anything else."""
+    if path.stat().st_size > MAX_BYTES:
+        raise msgspec.ValidationError(f"it is larger than {MAX_BYTES >> 20:,} MiB")
+    values: Any = msgspec.json.decode(path.read_bytes())
+    if not isinstance(values, dict):
+        raise msgspec.ValidationError(f"Expected `object`, got `{type(values).__name__}`")
+    return cast("dict[str, Any]", values)
 
 
 def nulls_to_nan(value: Any, kind: Any) -> Any:

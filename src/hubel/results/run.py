@@ -31,6 +31,11 @@ class Run:
         run = cls(Path(path))
         if not run.path.is_dir():
             raise UsageError(f"There is no run folder {str(path)!r}; hubel train makes one.")
+        if not run.plan_file.is_file() and run.options_file.is_file():
+            raise RunError(
+                f"{run.path} holds no plan yet: its training was stopped before its first step; "
+                f"go on with: hubel train --resume {run.path}"
+            )
         if not run.plan_file.is_file():
             raise UsageError(
                 f"{str(path)!r} is not a run folder: it has no plan.json; hubel train makes one."

@@ -132,6 +132,8 @@ class Trainer:
 
     def _passes(self) -> Ending:
         progress = self.progress
+        if progress.rows and self._out_of_patience(progress.rows[-1]):
+            return "early-stopping"  # It was killed after its last pass.
         while progress.step < self.updater.timeline.total:
             self._one_pass()
             row = self._close_pass()
@@ -295,7 +297,8 @@ class Trainer:
 
     def _out_of_patience(self, row: EpochRow) -> bool:
         patience = self.settings.patience
-        return bool(patience) and row.epoch - self.progress.best_epoch >= patience
+        since = max(self.progress.best_epoch, self.settings.extended_after)
+        return bool(patience) and row.epoch - since >= patience
 
     def _save_best(self) -> None:
         if not self.world.is_writer:

@@ -107,6 +107,7 @@ def choose_steps(draft: Draft, steps: int | None, reason: str, budget_s: float =
     """Set the number of steps: from the passes where `steps` is None, else from the budget."""
     per_pass: int = draft["steps_per_pass"]
     draft.choose("revisions", [], "default", "none so far")
+    draft.choose("extended_after", 0, "default", "not extended so far")
     if steps is None:
         epochs: int = draft["epochs"]
         draft.choose(
@@ -187,7 +188,13 @@ def extend(plan: Plan, epochs: int, done: int) -> tuple[Settings, Plan]:
             f"--epochs {epochs} lies behind this run, which has trained {passes} passes already: "
             f"give --epochs {passes + 1} or more, or leave it out."
         )
-    values = {"steps": steps, "epochs": epochs, "budget_s": None, "revisions": []}
+    values = {
+        "steps": steps,
+        "epochs": epochs,
+        "budget_s": None,
+        "revisions": [],
+        "extended_after": done // settings.steps_per_pass,
+    }
     choices = tuple(
         replace(choice, value=values[choice.name], chosen_by="user", reason="set with --resume")
         if choice.name in values and choice.value != values[choice.name]

@@ -16,6 +16,7 @@ from hubel.options.train import (
     ScheduleName,
 )
 from hubel.results import Choice, Plan, Task
+from hubel.training.settings_limits import check_limits
 
 ChosenBy = Literal["user", "recipe", "hubel", "default"]
 UNSET: Final = "not set; this is the default"
@@ -78,6 +79,8 @@ class Settings:
     """None where gradients are not clipped."""
     patience: int | None
     """None where training never stops early."""
+    extended_after: int = 0
+    """Passes after which a finished run was told to go on; patience begins anew there."""
     device: str = "cpu"
     precision: Precision
     channels_last: bool
@@ -119,6 +122,8 @@ def settings_of(plan: Plan) -> Settings:
     """Return the settings that a plan holds; RunError where it is damaged."""
     values = {choice.name: choice.value for choice in plan.choices}
     try:
-        return msgspec.convert(values, Settings)
+        settings = msgspec.convert(values, Settings)
     except msgspec.ValidationError as error:
         raise RunError(f"plan.json is damaged or was edited: {error}.") from error
+    check_limits({field.name: getattr(settings, field.name) for field in fields(Settings)})
+    return settings

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from hubel.architectures import load
@@ -18,6 +17,7 @@ from hubel.errors import RunError
 from hubel.results import Calibrated, ModelCard, Run
 from hubel.training.answers import Interpreter
 from hubel.training.calibration import DEFAULT_ERROR, fit_calibration
+from hubel.training.checkpoint import load_tensors
 from hubel.training.inference import Loader, Progress, predict_logits
 from hubel.training.numbers import in_units
 from hubel.training.provenance import file_digest
@@ -63,10 +63,12 @@ def load_trained(run: Run, *, trust_code: bool = False) -> Trained:
     run.require_finished()
     card = run.card()
     tensors = _read_tensors(run.weights_file)
+    _check_size(run, card, tensors)
     module = _build(run, card, trust_code=trust_code)
     _load_network(module, tensors, run.weights_file)
     preprocessing = _preprocessing(run, card, tensors)
     digest = file_digest(run.weights_file)
+    _check_weights(run, digest)
     calibrated = run.calibrated()
     if calibrated is None or calibrated.model_digest != digest:
         calibrated = fit_calibration(
@@ -85,6 +87,16 @@ def load_trained(run: Run, *, trust_code: bool = False) -> Trained:
         calibrated=calibrated,
         model_digest=digest,
     )
+
+
+def _check_weights(run: Run, digest: str) -> None:
+    """Raise RunError where the weights are not those that the run's training ended with."""
+    training = run.training()
+    if training is not None and training.provenance.model_digest != digest:
+        raise RunError(
+            f"{run.weights_file} is not what the training in {run.stage_file('train')} ended with "
+            "(its SHA-256 differs): restore both files from one run, or train again."
+        )
 
 
 def calibrate(
@@ -112,13 +124,9 @@ def calibrate(
 def _read_tensors(path: Path) -> dict[str, Tensor]:
     """Return all tensors of a safetensors file, checked for prefixes that hubel knows."""
     try:
-        tensors = safetensors.torch.load_file(path)
-    except OSError as error:
-        raise RunError(f"Could not read {path}: {error.strerror or error}.") from error
-    except SafetensorError as error:
-        raise RunError(
-            f"{path} is damaged ({error}): restore it from a copy, or train again."
-        ) from error
+        tensors = load_tensors(path)
+    except RunError as error:
+        raise RunError(f"{error} Restore it from a copy, or train again.") from error
     strange = [name for name in tensors if not name.startswith((NETWORK, PREPROCESSING))]
     if strange:
         raise RunError(
@@ -135,6 +143,22 @@ def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
         for name, tensor in tensors.items()
         if name.startswith(prefix)
     }
+
+
+def _check_size(run: Run, card: ModelCard, tensors: dict[str, Tensor]) -> None:
+    """Refuse a card whose network is not that of the tensors before it takes memory.
+
+    It is built without numbers for that. A network of a user's own code runs only where the user
+    trusts it, and is not built twice.
+    """
+    if card.code_digest:
+        return
+    try:
+        with torch.device("meta"):
+            module = _build(run, card, trust_code=False)
+    except (RuntimeError, NotImplementedError):
+        return  # It needs numbers to be built.
+    _check_fit(module.state_dict(), _below(tensors, NETWORK), run.weights_file)
 
 
 def _build(run: Run, card: ModelCard, *, trust_code: bool) -> nn.Module:
@@ -175,7 +199,13 @@ def _stored_code(run: Run, card: ModelCard) -> str | None:
 
 def _load_network(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
     """Load the network's tensors; every name and shape must fit."""
-    found, wanted = _below(tensors, NETWORK), module.state_dict()
+    found = _below(tensors, NETWORK)
+    _check_fit(module.state_dict(), found, path)
+    module.load_state_dict(found)
+
+
+def _check_fit(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], path: Path) -> None:
+    """Raise RunError unless names and shapes are the same."""
     wrong = [f"{name} is missing" for name in wanted if name not in found]
     wrong += [f"{name} is not in the network" for name in found if name not in wanted]
     wrong += [
@@ -189,7 +219,6 @@ def _load_network(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> 
             f"{path} does not fit the network in model.json: {', '.join(wrong[:NAMED])}{more}; "
             "restore both files from one run, or train again."
         )
-    module.load_state_dict(found)
 
 
 def _preprocessing(run: Run, card: ModelCard, tensors: dict[str, Tensor]) -> Preprocessing:

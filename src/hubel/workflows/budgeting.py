@@ -13,14 +13,12 @@ from hubel.data.dataset import Dataset
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.source import TEST, VAL
 from hubel.results import Run
-from hubel.results.files import write_json
-from hubel.training.budget import MARGIN, MEASURED_SHARE, StepCost, Timeline, steps_within
-from hubel.training.distribution import ALONE, World
+from hubel.training.budget import MARGIN, MEASURED_SHARE, StepCost, steps_within
 from hubel.training.duration import parse_duration, spoken
-from hubel.training.events import Observer
-from hubel.training.planning import choose_steps, revise
+from hubel.training.planning import choose_steps
 from hubel.training.settings import Draft
 from hubel.workflows.assembling import Network, build_trainer
+from hubel.workflows.session import Session
 
 REPORT_S: Final = 3.0
 """Time of the report and of leaving the program."""
@@ -33,9 +31,8 @@ def steps_for_budget(
     dataset: Dataset,
     preprocessing: Preprocessing,
     run: Run,
-    began: float,
     cache: PictureCache,
-    world: World = ALONE,
+    session: Session,
 ) -> tuple[int, str, float]:
     """Return how many steps fit into the budget, the measured reason, and seconds for training.
 
@@ -49,7 +46,7 @@ def steps_for_budget(
     state = torch.get_rng_state()
     twin = copy.deepcopy(network.module)
     trainer = build_trainer(
-        settings, twin, dataset, preprocessing, run, cache=cache, world=world
+        settings, twin, dataset, preprocessing, run, cache=cache, world=session.world
     )
     step_s = trainer.rehearse(MEASURED_SHARE * seconds)
     validation_s = 0.0
@@ -64,7 +61,7 @@ def steps_for_budget(
     cost = StepCost(
         step_s=step_s,
         validation_s=validation_s,
-        spent_s=time.perf_counter() - began,
+        spent_s=time.perf_counter() - session.began,
         final_s=picture_s * tested + REPORT_S,
     )
     cost = world.share(cost)
@@ -76,14 +73,3 @@ def steps_for_budget(
         f"{spoken(cost.final_s)}"
     )
     return steps, reason, training_s
-
-
-class Recorder(Observer):
-    """Writes a revised number of steps into the plan before any step depends on it."""
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-
-    def revised(self, timeline: Timeline) -> None:
-        """Write plan.json anew."""
-        write_json(self.run.plan_file, revise(self.run.plan(), timeline))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from hubel.errors import RunError, UsageError
+from hubel.workflows.locking import LOCK
 
 RUNS: Final = Path("runs")
 
@@ -18,11 +19,8 @@ def new_run_folder(out: Path | None, *words: str) -> Path:
     """
     try:
         if out is not None:
-            if out.exists() and (not out.is_dir() or any(out.iterdir())):
-                raise UsageError(
-                    f"--out {out} exists and is not an empty folder; choose another one, or go on "
-                    f"with the run in it: hubel train --resume {out}"
-                )
+            if out.exists():
+                require_empty(out)
             out.mkdir(parents=True, exist_ok=True)
             return out
         return _next_numbered("-".join(slug(word) for word in words))
@@ -31,6 +29,22 @@ def new_run_folder(out: Path | None, *words: str) -> Path:
         raise RunError(
             f"Could not make the folder {where}: {error.strerror}; choose another with --out."
         ) from error
+
+
+def require_empty(folder: Path) -> None:
+    """Raise UsageError unless `folder` is one without files.
+
+    Its lock is none, nor is what a killed process left half-written.
+    """
+    if not folder.is_dir() or not all(map(_is_rubbish, folder.iterdir())):
+        raise UsageError(
+            f"--out {folder} exists and is not an empty folder; choose another one, or go on "
+            f"with the run in it: hubel train --resume {folder}"
+        )
+
+
+def _is_rubbish(path: Path) -> bool:
+    return path.name == LOCK or (path.name.startswith(".") and path.suffix == ".tmp")
 
 
 def _next_numbered(name: str) -> Path:

@@ -2,52 +2,35 @@
 
 from __future__ import annotations
 
+import shutil
 import time
-from dataclasses import replace
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from hubel.architectures import choose_size
-from hubel.data.dataset import Dataset
-from hubel.data.integrity import inspect_source
-from hubel.data.manifest import write_manifest
 from hubel.data.opening import open_source
-from hubel.data.preprocessing import Preprocessing
-from hubel.data.source import TRAIN, Source
+from hubel.data.source import Source
 from hubel.errors import UsageError
 from hubel.options import TrainOptions
 from hubel.options.gathering import gather_options
-from hubel.results import Inspection, ModelCard, Plan, Run
-from hubel.results.files import write_bytes, write_json
-from hubel.training.body import head_of
-from hubel.training.distribution import World, joined
-from hubel.training.hardware import choose_arithmetic
+from hubel.results import Run
+from hubel.training.distribution import joined
+from hubel.training.hardware.heap import keep_heap
 from hubel.training.launched import Launched
-from hubel.training.logs import CsvLog, TensorBoardLog
-from hubel.training.loop import Trainer
-from hubel.training.planning import (
-    Facts,
-    choose_freezing,
-    choose_steps,
-    choose_strength,
-    draft_settings,
-)
-from hubel.training.settings import ChosenBy, Draft
-from hubel.workflows.assembling import Network, build_network, build_trainer, card_of
-from hubel.workflows.budgeting import Recorder, steps_for_budget
-from hubel.workflows.checking import check_before
 from hubel.workflows.checks import check_fresh, check_source
-from hubel.workflows.finishing import finish
-from hubel.workflows.folders import new_run_folder
-from hubel.workflows.interrupts import graceful
-from hubel.workflows.keeping import options_toml
+from hubel.workflows.folders import new_run_folder, require_empty
+from hubel.workflows.going_on import go_on
+from hubel.workflows.keeping import has_not_begun, kept_options
 from hubel.workflows.launching import launch, processes_of
-from hubel.workflows.relaunching import again, require_fitting, require_seen, shared_dataset
+from hubel.workflows.locking import LOCK, RunLock
+from hubel.workflows.preparing import begin
+from hubel.workflows.relaunching import again, require_fitting, require_seen
 from hubel.workflows.resuming import resume
-from hubel.workflows.trainable import require_labels, require_trainable
-from hubel.workflows.transfer import Start, like_run, published_of, run_of, start_of, take_weights
+from hubel.workflows.session import Session
+from hubel.workflows.trainable import require_labels
+from hubel.workflows.transfer import like_run, run_of
 from hubel.workflows.watching import Watcher
 
 
@@ -72,218 +55,99 @@ def train(
     launched = Launched.read()
     if not launched.by_torch and processes_of(options) > 1:
         return launch(source, options, quiet=watcher is None)
-    watcher = watcher or Watcher()
     threads = torch.get_num_threads()
+    keep_heap()
     try:
-        with joined(launched) as world:
+        with joined(launched) as world, RunLock() as lock, ExitStack() as resources:
             require_fitting(options, world)
-            return _train(source, options, watcher if world.is_writer else Watcher(), began, world)
+            session = Session(
+                watcher=(watcher or Watcher()) if world.is_writer else Watcher(),
+                world=world,
+                lock=lock,
+                resources=resources,
+                began=began,
+            )
+            return _train(source, options, session)
     finally:
         torch.set_num_threads(threads)
 
 
-def _train(
-    source: str | Path | Source | None,
-    options: TrainOptions,
-    watcher: Watcher,
-    began: float,
-    world: World,
-) -> Run:
+def _train(source: str | Path | Source | None, options: TrainOptions, session: Session) -> Run:
     """Go on with what this launch has begun before, with the run that is named, or train anew."""
-    begun = again(options, watcher, world)
+    begun = again(options, session.watcher, session.world)
     if isinstance(begun, Run):
         return begun
-    if begun.resume is not None:
-        return resume(begun, source, watcher, world)
+    if begun.resume is None:
+        return _train_new(source, begun, session)
+    run = Run(begun.resume)
+    if session.world.first(lambda: has_not_begun(run)):
+        return _begin_again(source, begun, run, session)
+    return resume(begun, source, session)
+
+
+def _train_new(source: str | Path | Source | None, options: TrainOptions, session: Session) -> Run:
+    """Train in a folder of its own, which is taken away again if there is nothing to keep."""
     if source is None:
         raise UsageError("train needs a SOURCE: a folder of pictures, a table, or digits.")
-    return _train_new(source, begun, watcher, began, world)
-
-
-def _train_new(
-    source: str | Path | Source,
-    options: TrainOptions,
-    watcher: Watcher,
-    began: float,
-    world: World,
-) -> Run:
     check_fresh(options)
-    opened = open_source(source)
-    require_labels(opened)
-    base = run_of(options.model)
-    asked, options = options, like_run(options, base) if base else options
-    check_source(options, opened)
-    start = start_of(base) if base else published_of(options)
-    run = Run(world.first(lambda: new_run_folder(options.out, opened.name, asked.model)))
+    opened = _opened(source, options)
+    world = session.world
+
+    def make_folder() -> Path:
+        folder = new_run_folder(options.out, opened.name, options.model)
+        session.lock.take(folder)
+        require_empty(folder)
+        return folder
+
+    run = Run(world.first(make_folder))
     world.note_run(run.path)
     try:
         require_seen(run.path, world)
-        dataset = shared_dataset(
-            world,
-            lambda: opened,
-            lambda: inspect_source(
-                opened, seed=options.seed, threads=options.threads, progress=watcher.scanning
-            ),
-        )
-        watcher.inspected(dataset.inspection)
-        require_trainable(dataset, allow_leaks=options.allow_leaks)
-        draft = draft_settings(options, _facts(options, opened, dataset, start))
-        if world.size > 1:
-            draft.choose("processes", world.size, "user", "set by you")
-        size = draft["size"]
-        preprocessing = world.first(lambda: _measure(options, dataset, size, start))
-        draft.choose("channels", preprocessing.channels, "hubel", "colours of the pictures")
-        values = {name: choice.value for name, choice in draft.choices.items()}
-        network = build_network(
-            values,
-            trust_code=base is None or options.trust_code,
-            pretrained=options.pretrained,
-            weights=options.weights,
-        )
-        notes = list(network.loaded.notes)
-        fresh = network.fresh
-        if base is not None:
-            note, fresh = take_weights(network.module, base, trust_code=options.trust_code)
-            notes.append(note)
-        head = head_of(network.module, draft["outputs"], fresh) if start else ()
-        _choose_measured(options, draft, network, dataset, preprocessing, run, began, head, world)
-        settings, plan = draft.freeze()
-        trainer = build_trainer(settings, network.module, dataset, preprocessing, run, world=world)
+        dataset, keeper, trainer = begin(run, opened, options, session)
     except BaseException:
-        _remove_if_empty(run.path)
+        if world.is_writer and not run.plan_file.is_file():
+            _remove(run)
         raise
-    kept = options_toml(settings.source, asked)
-    card = card_of(settings, network, dataset, preprocessing)
-    world.first(lambda: _begin(run, kept, dataset, network, plan, card, trainer, watcher, notes))
-    with graceful(trainer.ask_to_stop):
-        ending = trainer.train()
-    finish(run, trainer, ending, dataset, watcher)
-    return run
+    return go_on(run, dataset, keeper, trainer, session)
 
 
-def _begin(
-    run: Run,
-    kept: bytes,
-    dataset: Dataset,
-    network: Network,
-    plan: Plan,
-    card: ModelCard,
-    trainer: Trainer,
-    watcher: Watcher,
-    notes: list[str],
-) -> None:
-    """Write and say what is known before the first step, and have the training watched."""
-    write_bytes(run.options_file, kept)
-    _write_start(run, dataset, network, plan, card)
-    watcher.planned(run, plan)
-    check_before(run, network, trainer.settings, watcher)
-    for note in notes:
-        watcher.said(note)
-    trainer.observers = (Recorder(run), CsvLog(run), TensorBoardLog(run), watcher)
-    trainer.save_checkpoint()
-
-
-def _write_start(run: Run, dataset: Dataset, network: Network, plan: Plan, card: ModelCard) -> None:
-    """Write what is known before the first step; the plan last, since it makes the run a run."""
-    write_json(run.stage_file("data"), dataset.inspection)
-    write_manifest(run.manifest_file, dataset)
-    if network.loaded.code_text:
-        write_bytes(run.code_file, network.loaded.code_text.encode())
-    write_json(run.model_file, card)
-    write_json(run.plan_file, plan)
-
-
-def _facts(options: TrainOptions, source: Source, dataset: Dataset, start: Start | None) -> Facts:
-    """Gather what the settings depend on."""
-    inspection = dataset.inspection
-    median = inspection.short_sides.median
-    size, reason = options.size, "set by you"
-    if size is None and start is not None:
-        size, reason = start.reading.size, f"{start.origin} was trained at this size"
-    elif size is None:
-        size = choose_size(options.model, median)
-        reason = f"the pictures' median short side is {median:g}, within what the network takes"
-    return Facts(
-        source=str(source.name),
-        task=source.index.task,
-        outputs=len(source.index.classes),
-        channels=_channels(options, inspection),
-        size=size,
-        size_reason=reason,
-        train_pictures=len(dataset.positions(TRAIN)),
-        pretrained=start.origin if start and start.published else "",
+def _begin_again(
+    source: str | Path | Source | None, options: TrainOptions, run: Run, session: Session
+) -> Run:
+    """Begin a training that was stopped before its first step, with the options that it had."""
+    world = session.world
+    named, kept = kept_options(run, options)
+    check_fresh(kept)
+    session.watcher.said(
+        f"The training in {run.path} was stopped before its first step; it begins again."
     )
 
+    def clear() -> None:
+        session.lock.take(run.path)
+        shutil.rmtree(run.checkpoints, ignore_errors=True)
 
-def _channels(options: TrainOptions, inspection: Inspection) -> int:
-    grey = options.colour == "grey" or (options.colour == "auto" and inspection.grey)
-    return 1 if grey else 3
-
-
-def _measure(
-    options: TrainOptions, dataset: Dataset, size: int, start: Start | None
-) -> Preprocessing:
-    """Make the preprocessing object of the run."""
-    return Preprocessing.measure(
-        options,
-        dataset.source,
-        dataset.positions(TRAIN),
-        size=size,
-        grey=dataset.inspection.grey,
-        threads=options.threads,
-        reading=start.reading if start else None,
-    )
+    world.first(clear)
+    world.note_run(run.path)
+    opened = _opened(named if source is None else source, kept)
+    dataset, keeper, trainer = begin(run, opened, kept, session, again=True)
+    return go_on(run, dataset, keeper, trainer, session)
 
 
-def _choose_measured(
-    options: TrainOptions,
-    draft: Draft,
-    network: Network,
-    dataset: Dataset,
-    preprocessing: Preprocessing,
-    run: Run,
-    began: float,
-    head: tuple[str, ...],
-    world: World,
-) -> None:
-    """Choose arithmetic by timing, and the number of steps from passes or budget."""
-    # The network may add arguments of its own, as LeNet-5 does for numbers.
-    draft.choices["model_arguments"] = replace(
-        draft.choices["model_arguments"], value=dict(network.loaded.arguments)
-    )
-    shape = (min(draft["batch"], 64), draft["channels"], draft["size"], draft["size"])
-    shared = world.threads() if world.size > 1 else None
-    arithmetic = world.first(
-        lambda: choose_arithmetic(
-            network.module,
-            torch.zeros(shape),
-            precision=options.precision,
-            channels_last=options.channels_last,
-            threads=options.threads or shared,
-        )
-    )
-    torch.set_num_threads(arithmetic.threads)
-    for name in ("precision", "channels_last", "threads"):
-        by: ChosenBy = "user" if getattr(options, name) is not None else "hubel"
-        draft.choose(name, getattr(arithmetic, name), by, arithmetic.reason)
-    if shared and options.threads is None:
-        reason = f"a share of the processors for each of {world.size} processes"
-        draft.choose("threads", shared, "hubel", reason)
-    choose_steps(draft, None, "")
-    choose_strength(draft, options.augment_strength)
-    choose_freezing(draft, options, head)
-    if options.budget is not None:
-        steps, reason, training_s = steps_for_budget(
-            options.budget, draft, network, dataset, preprocessing, run, began, world
-        )
-        choose_steps(draft, steps, reason, training_s)
-        choose_strength(draft, options.augment_strength)
-        choose_freezing(draft, options, head)
+def _opened(source: str | Path | Source, options: TrainOptions) -> Source:
+    """Open a source that can be trained on with these options."""
+    opened = open_source(source)
+    require_labels(opened)
+    base = run_of(options.model)
+    check_source(like_run(options, base) if base else options, opened)
+    return opened
 
 
-def _remove_if_empty(folder: Path) -> None:
-    """Take a run folder away in which nothing was written."""
+def _remove(run: Run) -> None:
+    """Take a run folder away in which no training has begun."""
+    shutil.rmtree(run.checkpoints, ignore_errors=True)
+    for path in (run.options_file, run.path / LOCK):
+        path.unlink(missing_ok=True)
     try:
-        folder.rmdir()
+        run.path.rmdir()
     except OSError:
         return

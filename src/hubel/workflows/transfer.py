@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from torch import nn
 
 from hubel.architectures.weights.published import published_weights, reading_of
@@ -50,15 +51,13 @@ def start_of(run: Run) -> Start:
     """Return the weights of a run as a start; RunError where its preprocessing is damaged."""
     stored = run.card().preprocessing
     try:
-        reading = Reading(
-            size=stored["size"],
-            fit=stored["fit"],
-            share=stored.get("share", 1.0),
-            mean=tuple(stored["mean"]),
-            std=tuple(stored["std"]),
-            colours=(stored["colour"],),
-        )
-    except (KeyError, TypeError) as error:
+        values = {
+            **{name: stored[name] for name in ("size", "fit", "mean", "std")},
+            "share": stored.get("share", 1.0),
+            "colours": (stored["colour"],),
+        }
+        reading = msgspec.convert(values, Reading)
+    except (KeyError, msgspec.ValidationError) as error:
         raise RunError(f"The preprocessing of {run.path} is damaged: {error!r}.") from error
     return Start(origin=str(run.path), reading=reading, published=False)
 
