@@ -137,8 +137,8 @@ def _opened(raw: Path | bytes, where: str) -> Generator[ImageFile, None, None]:
     try:
         with io.BytesIO(raw) if isinstance(raw, bytes) else raw.open("rb") as file:
             yield _header(file, where)
-    except PictureError:
-        raise
+    except (PictureError, MemoryError):
+        raise  # A picture is not damaged because memory ran out.
     except FileNotFoundError:
         raise PictureError(where, "there is no such file") from None
     except IsADirectoryError:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from hubel.options.train import Precision
 from hubel.results import Task
 from hubel.training.metrics import score
+from hubel.training.portions import Portions
 
 Progress = Callable[[int, int], None]
 """Called with what is done and how much there is."""
@@ -69,19 +70,25 @@ def predict_logits(
     precision: Precision = "float32",
     mirror: bool = False,
     progress: Progress | None = None,
+    portions: Portions | None = None,
 ) -> Outputs:
     """Send every picture of a loader through a network in evaluation mode.
 
     With `mirror`, the outputs of picture and mirror image are averaged before any softmax.
     `progress` is called with batches done and in all. The network's modes are restored, also after
-    an exception. Memory: the outputs, and what the loader prefetches.
+    an exception. Memory: the outputs, and what the loader prefetches; where it does not suffice
+    for a batch, `portions` cuts it.
+
+    Errors: RunError where memory does not suffice for one picture.
     """
+    portions = portions or Portions()
     logits: list[NDArray[np.float32]] = []
     targets: list[NDArray[Any]] = []
     positions: list[NDArray[np.int64]] = []
     with evaluating(module), torch.inference_mode():
         for batch in loader.epoch(0):
-            logits.append(forward(module, batch.inputs, precision, mirror=mirror).cpu().numpy())
+            outputs = forward(module, batch.inputs, precision, mirror=mirror, portions=portions)
+            logits.append(outputs.cpu().numpy())
             targets.append(batch.targets.numpy())
             positions.append(np.asarray(batch.positions, dtype=np.int64))
             if progress is not None:
@@ -104,19 +111,24 @@ def quick_score(
     *,
     precision: Precision = "float32",
     mirror: bool = False,
+    portions: Portions | None = None,
 ) -> tuple[float, float]:
     """Return loss and score of a network on a loader, for use after each pass of a training.
 
     `loss` gives the mean over a batch; the result is its mean over the pictures. The score is
     accuracy (classes), mean average precision (labels) or R² (numbers). Both are NaN where the
-    loader is empty. The network's modes are restored, also after an exception.
+    loader is empty. The network's modes are restored, also after an exception. Where memory does
+    not suffice for a batch, `portions` cuts it.
+
+    Errors: RunError where memory does not suffice for one picture.
     """
+    portions = portions or Portions()
     total, pictures = 0.0, 0
     logits: list[NDArray[np.float32]] = []
     targets: list[NDArray[Any]] = []
     with evaluating(module), torch.inference_mode():
         for batch in loader.epoch(0):
-            outputs = forward(module, batch.inputs, precision, mirror=mirror)
+            outputs = forward(module, batch.inputs, precision, mirror=mirror, portions=portions)
             wanted = batch.targets.to(outputs.device)
             total += float(loss(outputs, wanted)) * len(outputs)
             pictures += len(outputs)
@@ -128,19 +140,31 @@ def quick_score(
 
 
 def forward(
-    module: nn.Module, inputs: Tensor, precision: Precision = "float32", *, mirror: bool = False
+    module: nn.Module,
+    inputs: Tensor,
+    precision: Precision = "float32",
+    *,
+    mirror: bool = False,
+    portions: Portions | None = None,
 ) -> Tensor:
     """Return a network's outputs in float32, (pictures, outputs), on the network's device.
 
-    With `mirror`, the mean of the outputs for the pictures and for their mirror images.
+    With `mirror`, the mean of the outputs for the pictures and for their mirror images. Where
+    memory does not suffice for all, `portions` cuts the batch, and remembers how.
+
+    Errors: RunError where memory does not suffice for one picture.
     """
     device = device_of(module)
-    inputs = inputs.to(device)
-    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-        outputs = module(inputs).float()
-        if mirror:
-            outputs = (outputs + module(inputs.flip(-1)).float()) / 2
-    return outputs
+
+    def whole(part: Tensor) -> Tensor:
+        part = part.to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            outputs = module(part).float()
+            if mirror:
+                outputs = (outputs + module(part.flip(-1)).float()) / 2
+        return outputs
+
+    return (portions or Portions()).through(whole, inputs)
 
 
 def device_of(module: nn.Module) -> torch.device:

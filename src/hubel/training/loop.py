@@ -10,22 +10,32 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from hubel.data.batching import Batch, BatchLoader
+from hubel.data.batching import BatchLoader
+from hubel.errors import PictureError, TrainingError, memory_ran_out
 from hubel.results import EpochRow, Run
 from hubel.training.averaging import WeightAverage
 from hubel.training.body import Body
 from hubel.training.budget import MILESTONES
 from hubel.training.checkpoint import BEST, LAST, PREVIOUS, Checkpoint, save
 from hubel.training.events import Observer, Phases, StepEvent
+from hubel.training.feed import Feed
+from hubel.training.halving import (
+    Halvings,
+    in_training,
+    in_validation,
+    takes_batch_statistics,
+)
+from hubel.training.nonfinite import Limits, NotFinite, refusal_of, stopped, undone
 from hubel.training.outputs import LossFunction
+from hubel.training.portions import Portions
 from hubel.training.progress import Progress
 from hubel.training.settings import Settings
 from hubel.training.stepping import Stepper
@@ -58,6 +68,7 @@ class Trainer:
         validate: Score | None,
         constants: Mapping[str, Tensor],
         observers: Sequence[Observer] = (),
+        portions: Portions | None = None,
     ) -> None:
         self.settings = settings
         self.module = module
@@ -67,10 +78,14 @@ class Trainer:
         self.constants = constants
         """Tensors that training does not change (whitening matrices), kept in each checkpoint."""
         self.observers = observers
-        self.stepper = Stepper(settings, module, loss, loader.source.index.keys)
         self.updater = Updater(settings, module)
         self.body = Body(module, settings.head) if settings.freeze_epochs else None
         self.average = WeightAverage(module, settings.ema) if settings.ema else None
+        self.stepper = Stepper(settings, module, loss, self.updater, self.average)
+        self.portions = portions or Portions()
+        """How `validate` cuts its batches where memory does not suffice."""
+        self.halvings = Halvings(settings.halvings)
+        self.validation_halvings = Halvings(settings.validation_halvings)
         self.progress = Progress()
         self.stop_asked = False
         self._saved_at = self._ticked_at = time.perf_counter()
@@ -79,7 +94,7 @@ class Trainer:
         """Train from where the state stands to the end of the plan.
 
         Errors: Interrupted where `stop_asked` was set (the state is saved then); TrainingError
-        where the loss is not finite; PictureError where a picture can no longer be read.
+        where the loss is not finite, a picture can no longer be read, or memory does not suffice.
         """
         self._tell(lambda observer: observer.started(self.settings, self.progress.step))
         self._ticked_at = time.perf_counter()
@@ -98,17 +113,16 @@ class Trainer:
         began = time.perf_counter()
         self.module.train()
         while len(times) < least or time.perf_counter() - began < seconds:
-            batches = self.loader.epoch(0)
-            self.progress.step = 0
-            for _ in range(self.settings.steps_per_pass):
+            feed = Feed(self.loader, 0, self.settings.accumulate)
+            for step in range(self.settings.steps_per_pass):
                 started = time.perf_counter()
-                self._update(batches, 0)
-                self.progress.step += 1
+                with suppress(NotFinite):
+                    self.stepper.take(feed, place=step, step=step)
                 now = time.perf_counter()
                 times.append(now - started)
                 if len(times) >= least and now - began >= seconds:
                     break
-            batches.close()
+            feed.close()
         return sum(times[2:]) / len(times[2:])
 
     def ask_to_stop(self) -> None:
@@ -134,17 +148,17 @@ class Trainer:
         """Go on with the pass under way until it, or the plan, ends."""
         settings, progress = self.settings, self.progress
         done = progress.step // settings.steps_per_pass
-        in_pass = progress.step % settings.steps_per_pass
         end_of_pass = (done + 1) * settings.steps_per_pass
         self.module.train()
         frozen = done < settings.freeze_epochs
         if self.body is not None:
             self.body.freeze(frozen=frozen)
-        batches = self.loader.epoch(done, in_pass * settings.accumulate)
+        self.stepper.begin()
+        feed = Feed(self.loader, done, settings.accumulate)
         try:
             more = True
             while more:
-                event = self._update(batches, done)
+                event = self._update(feed)
                 progress.step += 1
                 spent = self._tick()
                 progress.pass_seconds += spent
@@ -153,7 +167,7 @@ class Trainer:
                 more = progress.step < min(end_of_pass, self.updater.timeline.total)
                 self._after_step(event, more=more)
         finally:
-            batches.close()
+            feed.close()
 
     def _tick(self) -> float:
         """Add the time since the last tick to the training's seconds, and return it."""
@@ -177,40 +191,46 @@ class Trainer:
         self.updater.timeline = timeline.revised(step, seconds, left_s)
         self._tell(lambda observer: observer.revised(self.updater.timeline))
 
-    def _after_step(self, event: StepEvent, *, more: bool) -> None:
-        self._tell(lambda observer: observer.stepped(event))
+    def _after_step(self, event: StepEvent | None, *, more: bool) -> None:
+        if event is not None:
+            self._tell(lambda observer: observer.stepped(event))
         if not more:
             # The pass is closed first, so that a resumed run need not close it.
             return
-        if self.stop_asked or (
-            time.perf_counter() - self._saved_at >= self.settings.checkpoint_every_s
-        ):
+        if self.stop_asked:
             self.save_checkpoint()
+        elif time.perf_counter() - self._saved_at >= self.settings.checkpoint_every_s:
+            self._save_if_memory_suffices()
         self._stop_if_asked()
 
     def _stop_if_asked(self) -> None:
         if self.stop_asked:
             raise Interrupted(self.run_folder.path)
 
-    def _update(self, batches: Generator[Batch], pass_index: int) -> StepEvent:
-        """Add up the gradients of `accumulate` batches, then change the weights once."""
+    def _update(self, feed: Feed) -> StepEvent | None:
+        """Take the step under way; None where it was undone and left out."""
         progress = self.progress
-        pictures = self._pictures_of_step()
-        found = self.stepper.gradients(
-            islice(batches, self._batches_of_step()), pictures=pictures, step=progress.step + 1
-        )
-        started = time.perf_counter()
-        lr = self.updater.update(progress.step)
-        if self.average:
-            self.average.update(self.module, progress.step + 1)
+        place = progress.step % self.settings.steps_per_pass
+        planned = self.stepper.at_once = self.halvings.at_once(progress.step)
+        try:
+            taken = self.stepper.take(feed, place=place, step=progress.step)
+        except NotFinite as error:
+            self._refuse(error)
+            return None
+        except PictureError as error:
+            raise self._unreadable(error) from error
+        if self.stepper.at_once != planned:
+            self._remember(planned or self.loader.batch)
+        progress.in_a_row = 0
+        found, pictures = taken.found, feed.pictures_of(place)
         progress.loss_sum += found.loss * pictures
         progress.hits += found.hits
         progress.pictures += pictures
         progress.waited_s += found.load_s
         return StepEvent(
             step=progress.step + 1,
-            pass_number=pass_index + 1,
-            lr=lr,
+            pass_number=feed.pass_index + 1,
+            lr=taken.lr,
             loss=found.loss,
             accuracy=self._accuracy(),
             pictures=pictures,
@@ -222,25 +242,54 @@ class Trainer:
                 forward_ms=found.forward_s * 1e3,
                 loss_ms=found.loss_s * 1e3,
                 backward_ms=found.backward_s * 1e3,
-                update_ms=(time.perf_counter() - started) * 1e3,
+                update_ms=taken.update_s * 1e3,
             ),
         )
 
-    def _batches_of_step(self) -> int:
-        """Return how many batches the step under way adds up: fewer at the end of a pass."""
-        first = self.progress.step % self.settings.steps_per_pass * self.settings.accumulate
-        return min(self.settings.accumulate, len(self.loader) - first)
+    def _remember(self, before: int) -> None:
+        """Record a halving before any checkpoint depends on it, and say so."""
+        step, now = self.progress.step, self.stepper.at_once
+        assert now is not None
+        self.halvings = self.halvings.halved(step, now)
+        self._tell(lambda observer: observer.halved(self.halvings, self.validation_halvings))
+        statistics = takes_batch_statistics(self.module)
+        self._say(in_training(step + 1, before, now, statistics=statistics))
 
-    def _pictures_of_step(self) -> int:
-        """Return how many pictures the step under way sees."""
-        first = self.progress.step % self.settings.steps_per_pass * self.settings.accumulate
-        last = first + self._batches_of_step()
-        seen = min(last * self.settings.batch, len(self.loader.positions))
-        return seen - first * self.settings.batch
+    def _refuse(self, error: NotFinite) -> None:
+        """Leave out the step under way, which was undone; TrainingError where that ends it all."""
+        progress = self.progress
+        limits = Limits(self.updater.timeline.total)
+        limit = limits.broken(progress.undone + 1, progress.in_a_row + 1)
+        refusal = refusal_of(
+            error,
+            self.stepper.seen,
+            self.loader.source.index.keys,
+            step=progress.step + 1,
+            pass_number=progress.step // self.settings.steps_per_pass + 1,
+            left_out=self.settings.non_finite == "skip" and not limit,
+        )
+        self._tell(lambda observer: observer.refused(refusal))
+        if refusal.left_out:
+            progress.undone, progress.in_a_row = progress.undone + 1, progress.in_a_row + 1
+            self._say(undone(refusal))
+            return
+        finite = all(bool(weight.isfinite().all()) for weight in self.module.parameters())
+        if finite:
+            self.save_checkpoint()
+        raise TrainingError(stopped(refusal, self.run_folder, limit, saved=finite))
+
+    def _unreadable(self, error: PictureError) -> TrainingError:
+        """Save the state before the step under way; return what ends the training."""
+        self.save_checkpoint()
+        return TrainingError(
+            f"A picture cannot be read any more: {error} The training is saved after step "
+            f"{self.progress.step:,}. Bring the picture back and go on with: "
+            f"hubel train --resume {self.run_folder.path}"
+        )
 
     def _accuracy(self) -> float:
         """Return the share of right answers in the pass so far; NaN without classes."""
-        if self.settings.task != "classification":
+        if self.settings.task != "classification" or not self.progress.pictures:
             return math.nan
         return self.progress.hits / self.progress.pictures
 
@@ -249,7 +298,7 @@ class Trainer:
         progress, settings = self.progress, self.settings
         val_loss, val_score = math.nan, math.nan
         if self.validate is not None:
-            val_loss, val_score = self.validate(self.evaluated)
+            val_loss, val_score = self._validated(self.validate)
             if self.updater.plateau is not None:
                 self.updater.plateau.update(val_loss)
         self._tick()
@@ -258,7 +307,7 @@ class Trainer:
             epoch=epoch,
             step=progress.step,
             lr=self.updater.rate(progress.step - 1),
-            train_loss=progress.loss_sum / progress.pictures,
+            train_loss=progress.loss_sum / progress.pictures if progress.pictures else math.nan,
             train_score=self._accuracy(),
             val_loss=val_loss,
             val_score=val_score,
@@ -278,6 +327,18 @@ class Trainer:
         self._tell(lambda observer: observer.passed(row))
         return row
 
+    def _validated(self, validate: Score) -> tuple[float, float]:
+        """Return loss and score on the validation split."""
+        step = self.progress.step
+        planned = self.portions.at_once = self.validation_halvings.at_once(step)
+        loss, score = validate(self.evaluated)
+        now = self.portions.at_once
+        if now is not None and now != planned:
+            self.validation_halvings = self.validation_halvings.halved(step, now)
+            self._tell(lambda observer: observer.halved(self.halvings, self.validation_halvings))
+            self._say(in_validation(step, now))
+        return loss, score
+
     def _out_of_patience(self, row: EpochRow) -> bool:
         patience = self.settings.patience
         return bool(patience) and row.epoch - self.progress.best_epoch >= patience
@@ -296,6 +357,20 @@ class Trainer:
         save(path, self._state(), keep=self.run_folder.checkpoints / PREVIOUS)
         self._saved_at = time.perf_counter()
         self._tell(lambda observer: observer.saved(path))
+
+    def _save_if_memory_suffices(self) -> None:
+        """Write a checkpoint inside a pass; without the memory to do so, the one before stays."""
+        try:
+            self.save_checkpoint()
+            return
+        except Exception as error:
+            if not memory_ran_out(error):
+                raise
+        self._saved_at = time.perf_counter()
+        self._say(
+            f"Memory ran out while the checkpoint after step {self.progress.step:,} was written; "
+            "the one before it is intact, and the training goes on."
+        )
 
     def _state(self) -> Checkpoint:
         tensors = {f"model.{name}": t for name, t in self.module.state_dict().items()}
@@ -319,6 +394,9 @@ class Trainer:
         self.updater.restore(checkpoint.part("optimizer"), checkpoint.values["updater"])
         torch.set_rng_state(checkpoint.tensors["rng.torch"])
         self.progress = Progress.from_values(checkpoint.values)
+
+    def _say(self, sentence: str) -> None:
+        self._tell(lambda observer: observer.said(sentence))
 
     def _tell(self, call: Callable[[Observer], None]) -> None:
         for observer in self.observers:

@@ -11,6 +11,7 @@ from hubel.errors import RunError
 from hubel.options.train import (
     Balance,
     LossName,
+    NonFinite,
     OptimizerName,
     Precision,
     ScheduleName,
@@ -80,6 +81,12 @@ class Settings:
     channels_last: bool
     threads: int
     checkpoint_every_s: float
+    non_finite: NonFinite = "stop"
+    """What happens after a step whose loss or gradient is not finite."""
+    halvings: tuple[tuple[int, int], ...] = ()
+    """Where memory ran out: (step, most pictures at a time from there), see `Halvings`."""
+    validation_halvings: tuple[tuple[int, int], ...] = ()
+    """Likewise in the validation after so many steps."""
 
 
 @dataclass(slots=True)

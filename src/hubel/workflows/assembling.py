@@ -24,6 +24,7 @@ from hubel.training.losses import balance_weights, build_loss
 from hubel.training.numbers import InUnits, in_units
 from hubel.training.outputs import LossFunction
 from hubel.training.planning import drops_last
+from hubel.training.portions import Portions
 from hubel.training.regularisation import add_dropout
 from hubel.training.settings import Settings
 
@@ -89,15 +90,17 @@ def build_trainer(
     labels = dataset.labels_of(dataset.positions(TRAIN))
     if isinstance(module, InUnits):
         module.measure(labels)
+    portions = Portions()
     return Trainer(
         settings,
         module,
         train_loader(settings, dataset, preprocessing, labels),
         loss_of(settings, module, labels),
         run,
-        validate=validation(settings, dataset, preprocessing),
+        validate=validation(settings, dataset, preprocessing, portions),
         constants=preprocessing.tensors(),
         observers=watchers,
+        portions=portions,
     )
 
 
@@ -147,7 +150,9 @@ def loss_of(settings: Settings, module: nn.Module, labels: NDArray[Any]) -> Loss
     return module.standardised(loss) if isinstance(module, InUnits) else loss
 
 
-def validation(settings: Settings, dataset: Dataset, preprocessing: Preprocessing) -> Score | None:
+def validation(
+    settings: Settings, dataset: Dataset, preprocessing: Preprocessing, portions: Portions
+) -> Score | None:
     """Return what measures a network on the validation split; None where there is none."""
     positions = dataset.positions(VAL)
     if not len(positions):
@@ -171,6 +176,7 @@ def validation(settings: Settings, dataset: Dataset, preprocessing: Preprocessin
             settings.task,
             lambda outputs, targets: fitting(outputs, targets).mean(),
             precision=settings.precision,
+            portions=portions,
         )
 
     return measure

@@ -16,7 +16,8 @@ from hubel.results.files import write_json
 from hubel.training.budget import MARGIN, MEASURED_SHARE, StepCost, Timeline, steps_within
 from hubel.training.duration import parse_duration, spoken
 from hubel.training.events import Observer
-from hubel.training.planning import choose_steps, revise
+from hubel.training.halving import Halvings
+from hubel.training.planning import choose_steps, revise, revise_memory
 from hubel.training.settings import Draft
 from hubel.workflows.assembling import Network, build_trainer
 
@@ -71,7 +72,7 @@ def steps_for_budget(
 
 
 class Recorder(Observer):
-    """Writes a revised number of steps into the plan before any step depends on it."""
+    """Writes what is revised on the way into the plan, before any checkpoint depends on it."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -79,3 +80,7 @@ class Recorder(Observer):
     def revised(self, timeline: Timeline) -> None:
         """Write plan.json anew."""
         write_json(self.run.plan_file, revise(self.run.plan(), timeline))
+
+    def halved(self, halvings: Halvings, validation: Halvings) -> None:
+        """Write plan.json anew."""
+        write_json(self.run.plan_file, revise_memory(self.run.plan(), halvings, validation))

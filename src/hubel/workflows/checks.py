@@ -53,7 +53,10 @@ _RANGES: Final[dict[str, tuple[str, Callable[[Any], bool]]]] = {
     "seed": ("from 0 to 2^63 - 1", lambda value: 0 <= value < 2**63),
 }
 RESUMABLE: Final = frozenset(
-    {"resume", "epochs", "json", "verbose", "trust_code", "allow_leaks", "checkpoint_every"}
+    {
+        *("resume", "epochs", "non_finite", "json", "verbose"),
+        *("trust_code", "allow_leaks", "checkpoint_every"),
+    }
 )
 """What may be set beside --resume; everything else is frozen in the run's plan."""
 

@@ -17,7 +17,8 @@ from hubel.results.files import write_json
 from hubel.training.checkpoint import Checkpoint, load_newest
 from hubel.training.logs import CsvLog, TensorBoardLog
 from hubel.training.loop import Trainer
-from hubel.training.planning import extend
+from hubel.training.nonfinite import NonFiniteLog
+from hubel.training.planning import extend, revise_non_finite
 from hubel.training.settings import Settings, settings_of
 from hubel.workflows.assembling import Network, build_network, build_trainer
 from hubel.workflows.budgeting import Recorder
@@ -50,6 +51,9 @@ def resume(options: TrainOptions, source: str | Path | Source | None, watcher: W
     done = int(checkpoint.values["step"])
     if options.epochs is not None:
         settings, plan = extend(plan, options.epochs, done)
+    if options.non_finite is not None:
+        plan = revise_non_finite(plan, options.non_finite)
+        settings = settings_of(plan)
     torch.set_num_threads(settings.threads)
     dataset = own_dataset(run, source, progress=watcher.scanning)
     watcher.inspected(dataset.inspection)
@@ -58,12 +62,14 @@ def resume(options: TrainOptions, source: str | Path | Source | None, watcher: W
     network = _same_network(run, card, settings, trust_code=options.trust_code)
     trainer = build_trainer(settings, network.module, dataset, preprocessing, run)
     _restore(trainer, checkpoint, run)
-    if options.epochs is not None:
+    if (options.epochs, options.non_finite) != (None, None):
         write_json(run.plan_file, plan)
+    if options.epochs is not None:
         watcher.said(_new_schedule(trainer.updater.rate, settings, done))
     watcher.planned(run, plan)
     log = CsvLog(run, trainer.progress.rows)
-    trainer.observers = (Recorder(run), log, TensorBoardLog(run), watcher)
+    records = (Recorder(run), NonFiniteLog(run))
+    trainer.observers = (*records, log, TensorBoardLog(run), watcher)
     with graceful(trainer.ask_to_stop):
         ending = trainer.train()
     finish(run, trainer, ending, dataset, watcher)

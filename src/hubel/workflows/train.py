@@ -24,6 +24,7 @@ from hubel.results.files import write_bytes, write_json
 from hubel.training.body import head_of
 from hubel.training.hardware import choose_arithmetic
 from hubel.training.logs import CsvLog, TensorBoardLog
+from hubel.training.nonfinite import NonFiniteLog
 from hubel.training.planning import (
     Facts,
     choose_freezing,
@@ -115,13 +116,15 @@ def _train_new(
         _remove_if_empty(run.path)
         raise
     write_bytes(run.options_file, options_toml(settings.source, asked))
+    # Before the plan, so that whatever is a run can be resumed.
+    trainer.save_checkpoint()
     _write_start(run, dataset, network, plan, card_of(settings, network, dataset, preprocessing))
     watcher.planned(run, plan)
     check_before(run, network, settings, watcher)
     for note in notes:
         watcher.said(note)
-    trainer.observers = (Recorder(run), CsvLog(run), TensorBoardLog(run), watcher)
-    trainer.save_checkpoint()
+    records = (Recorder(run), NonFiniteLog(run))
+    trainer.observers = (*records, CsvLog(run), TensorBoardLog(run), watcher)
     with graceful(trainer.ask_to_stop):
         ending = trainer.train()
     finish(run, trainer, ending, dataset, watcher)

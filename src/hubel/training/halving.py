@@ -1,0 +1,82 @@
+"""When memory runs out: fewer pictures at a time, the same step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+_WITH_BATCH_STATISTICS = (
+    nn.BatchNorm1d,
+    nn.BatchNorm2d,
+    nn.BatchNorm3d,
+    nn.SyncBatchNorm,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Halvings:
+    """How many pictures go through the network at a time, from which step on.
+
+    An entry (step, at_once) says that from `step` updates on, at most so many go at a time. It is
+    a function of the step alone, so that a resumed run makes the same groups.
+    """
+
+    entries: tuple[tuple[int, int], ...] = ()
+
+    def at_once(self, step: int) -> int | None:
+        """Return the most pictures at a time after `step` updates; None where all may go."""
+        return next((most for at, most in reversed(self.entries) if at <= step), None)
+
+    def halved(self, step: int, at_once: int) -> Halvings:
+        """Return the halvings with at most `at_once` pictures from `step` on.
+
+        What was recorded for later steps stays where it is stricter.
+        """
+        before = [entry for entry in self.entries if entry[0] < step]
+        later = [entry for entry in self.entries if entry[0] > step and entry[1] < at_once]
+        return Halvings((*before, (step, at_once), *later))
+
+
+def half(pictures: int) -> int:
+    """Return the larger half of a number of pictures, which is 2 or more."""
+    return (pictures + 1) // 2
+
+
+def groups(tensor: Tensor, at_once: int | None) -> tuple[Tensor, ...]:
+    """Return a batch (N, …) in the fewest groups of at most `at_once` pictures, of like sizes.
+
+    The groups are views; their sizes differ by one picture at most.
+    """
+    if at_once is None or len(tensor) <= at_once:
+        return (tensor,)
+    return tensor.tensor_split(-(-len(tensor) // at_once))
+
+
+def takes_batch_statistics(module: nn.Module) -> bool:
+    """Return whether a network, in its present mode, normalises by the statistics of a batch."""
+    return any(
+        part.training for part in module.modules() if isinstance(part, _WITH_BATCH_STATISTICS)
+    )
+
+
+def in_training(step: int, before: int, after: int, *, statistics: bool) -> str:
+    """Return the sentences about a halving in step number `step`, from `before` to `after`."""
+    effect = (
+        "Batch normalisation takes its statistics from these smaller groups."
+        if statistics
+        else "The result is the same up to rounding."
+    )
+    return (
+        f"Memory ran out in step {step:,}: from here on {after:,} pictures go through the network "
+        f"at a time instead of {before:,}, and their gradients are added up. Batch, learning rate "
+        f"and order stay. {effect}"
+    )
+
+
+def in_validation(step: int, after: int) -> str:
+    """Return the sentences about a halving in the validation after `step` updates."""
+    return (
+        f"Memory ran out in the validation after step {step:,}: from here on at most {after:,} "
+        "pictures are validated at a time. The result is the same up to rounding."
+    )
