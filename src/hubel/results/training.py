@@ -47,3 +47,5 @@ class Training:
     test: dict[str, Metric]
     """Empty where there is no test split."""
     provenance: Provenance
+    undone: int = 0
+    """Steps that were undone, because their loss or gradient was not finite: `nonfinite.csv`."""

@@ -60,23 +60,36 @@ def takes_batch_statistics(module: nn.Module) -> bool:
     )
 
 
-def in_training(step: int, before: int, after: int, *, statistics: bool) -> str:
-    """Return the sentences about a halving in step number `step`, from `before` to `after`."""
-    effect = (
-        "Batch normalisation takes its statistics from these smaller groups."
-        if statistics
-        else "The result is the same up to rounding."
-    )
-    return (
-        f"Memory ran out in step {step:,}: from here on {after:,} pictures go through the network "
-        f"at a time instead of {before:,}, and their gradients are added up. Batch, learning rate "
-        f"and order stay. {effect}"
-    )
+class Room:
+    """How many pictures go through a network at a time, in training and in validation."""
 
+    def __init__(self, training: Halvings, validation: Halvings) -> None:
+        self.training = training
+        self.validation = validation
 
-def in_validation(step: int, after: int) -> str:
-    """Return the sentences about a halving in the validation after `step` updates."""
-    return (
-        f"Memory ran out in the validation after step {step:,}: from here on at most {after:,} "
-        "pictures are validated at a time. The result is the same up to rounding."
-    )
+    def after_step(self, step: int, batch: int, at_once: int | None, module: nn.Module) -> str:
+        """Take in how the step after `step` updates went; return what to say where it is new."""
+        before = self.training.at_once(step)
+        if at_once is None or at_once == before:
+            return ""
+        self.training = self.training.halved(step, at_once)
+        effect = (
+            "Batch normalisation takes its statistics from these smaller groups."
+            if takes_batch_statistics(module)
+            else "The result is the same up to rounding."
+        )
+        return (
+            f"Memory ran out in step {step + 1:,}: from here on {at_once:,} pictures go through "
+            f"the network at a time instead of {before or batch:,}, and their gradients are added "
+            f"up. Batch, learning rate and order stay. {effect}"
+        )
+
+    def after_validation(self, step: int, at_once: int | None) -> str:
+        """Take in how the validation after `step` updates went; return what to say if it is new."""
+        if at_once is None or at_once == self.validation.at_once(step):
+            return ""
+        self.validation = self.validation.halved(step, at_once)
+        return (
+            f"Memory ran out in the validation after step {step:,}: from here on at most "
+            f"{at_once:,} pictures are validated at a time. The result is the same up to rounding."
+        )

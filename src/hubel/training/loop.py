@@ -27,12 +27,7 @@ from hubel.training.budget import MILESTONES
 from hubel.training.checkpoint import BEST, LAST, PREVIOUS, Checkpoint, save
 from hubel.training.events import Observer, Phases, StepEvent
 from hubel.training.feed import Feed
-from hubel.training.halving import (
-    Halvings,
-    in_training,
-    in_validation,
-    takes_batch_statistics,
-)
+from hubel.training.halving import Halvings, Room
 from hubel.training.nonfinite import Limits, NotFinite, refusal_of, stopped, undone
 from hubel.training.outputs import LossFunction
 from hubel.training.portions import Portions
@@ -84,8 +79,7 @@ class Trainer:
         self.stepper = Stepper(settings, module, loss, self.updater, self.average)
         self.portions = portions or Portions()
         """How `validate` cuts its batches where memory does not suffice."""
-        self.halvings = Halvings(settings.halvings)
-        self.validation_halvings = Halvings(settings.validation_halvings)
+        self.room = Room(Halvings(settings.halvings), Halvings(settings.validation_halvings))
         self.progress = Progress()
         self.stop_asked = False
         self._saved_at = self._ticked_at = time.perf_counter()
@@ -211,16 +205,20 @@ class Trainer:
         """Take the step under way; None where it was undone and left out."""
         progress = self.progress
         place = progress.step % self.settings.steps_per_pass
-        planned = self.stepper.at_once = self.halvings.at_once(progress.step)
+        self.stepper.at_once = self.room.training.at_once(progress.step)
         try:
             taken = self.stepper.take(feed, place=place, step=progress.step)
         except NotFinite as error:
             self._refuse(error)
             return None
         except PictureError as error:
+            self.save_checkpoint()
             raise self._unreadable(error) from error
-        if self.stepper.at_once != planned:
-            self._remember(planned or self.loader.batch)
+        self._narrow(
+            self.room.after_step(
+                progress.step, self.loader.batch, self.stepper.at_once, self.module
+            )
+        )
         progress.in_a_row = 0
         found, pictures = taken.found, feed.pictures_of(place)
         progress.loss_sum += found.loss * pictures
@@ -246,14 +244,11 @@ class Trainer:
             ),
         )
 
-    def _remember(self, before: int) -> None:
-        """Record a halving before any checkpoint depends on it, and say so."""
-        step, now = self.progress.step, self.stepper.at_once
-        assert now is not None
-        self.halvings = self.halvings.halved(step, now)
-        self._tell(lambda observer: observer.halved(self.halvings, self.validation_halvings))
-        statistics = takes_batch_statistics(self.module)
-        self._say(in_training(step + 1, before, now, statistics=statistics))
+    def _narrow(self, sentence: str) -> None:
+        """Record before any checkpoint depends on it that memory ran out, where it did."""
+        if sentence:
+            self._tell(lambda observer: observer.halved(self.room.training, self.room.validation))
+            self._say(sentence)
 
     def _refuse(self, error: NotFinite) -> None:
         """Leave out the step under way, which was undone; TrainingError where that ends it all."""
@@ -279,12 +274,9 @@ class Trainer:
         raise TrainingError(stopped(refusal, self.run_folder, limit, saved=finite))
 
     def _unreadable(self, error: PictureError) -> TrainingError:
-        """Save the state before the step under way; return what ends the training."""
-        self.save_checkpoint()
         return TrainingError(
-            f"A picture cannot be read any more: {error} The training is saved after step "
-            f"{self.progress.step:,}. Bring the picture back and go on with: "
-            f"hubel train --resume {self.run_folder.path}"
+            f"A picture cannot be read any more: {error}; the training is saved. Bring the picture "
+            f"back and go on with: hubel train --resume {self.run_folder.path}"
         )
 
     def _accuracy(self) -> float:
@@ -330,13 +322,13 @@ class Trainer:
     def _validated(self, validate: Score) -> tuple[float, float]:
         """Return loss and score on the validation split."""
         step = self.progress.step
-        planned = self.portions.at_once = self.validation_halvings.at_once(step)
-        loss, score = validate(self.evaluated)
-        now = self.portions.at_once
-        if now is not None and now != planned:
-            self.validation_halvings = self.validation_halvings.halved(step, now)
-            self._tell(lambda observer: observer.halved(self.halvings, self.validation_halvings))
-            self._say(in_validation(step, now))
+        self.portions.at_once = self.room.validation.at_once(step)
+        try:
+            loss, score = validate(self.evaluated)
+        except PictureError as error:
+            # The last checkpoint stays: with one of now, a resumed run would not validate.
+            raise self._unreadable(error) from error
+        self._narrow(self.room.after_validation(step, self.portions.at_once))
         return loss, score
 
     def _out_of_patience(self, row: EpochRow) -> bool:

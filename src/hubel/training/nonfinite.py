@@ -108,15 +108,18 @@ def undone(refusal: Refusal) -> str:
 
 def stopped(refusal: Refusal, run: Run, limit: str, *, saved: bool) -> str:
     """Return the sentences that end a training; `limit` says which limit was broken, if any."""
-    because = f", and {limit}" if limit else ""
-    resumable = saved and not limit
-    way = f" Or go on without this batch: hubel train --resume {run.path} --non-finite skip"
-    return (
+    named = ", ".join(refusal.pictures[:NAMED])
+    whose = culprits(refusal).partition(":")[0]
+    text = (
         f"The {refusal.what} became {refusal.value} at step {refusal.step:,}, in a batch that "
-        f"begins with {', '.join(refusal.pictures[:NAMED])} ({culprits(refusal).split(':')[0]}; "
-        f"{run.nonfinite_file} names all){because}; the step is undone and the last checkpoint is "
-        f"intact. Try a lower --lr, --clip 1, or hubel data on the source.{way if resumable else ''}"
+        f"begins with {named} ({whose}; {run.nonfinite_file} names all)"
+        f"{f', and {limit}' if limit else ''}; the step is undone and the last checkpoint is "
+        "intact. Try a lower --lr, --clip 1, or hubel data on the source."
     )
+    if limit or not saved:
+        return text
+    way = f"hubel train --resume {run.path} --non-finite skip"
+    return f"{text} Or go on without this batch: {way}"
 
 
 class NonFiniteLog(Observer):

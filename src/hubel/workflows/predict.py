@@ -145,7 +145,5 @@ def _believed(
         return np.empty((0, len(trained.card.classes)))
     with arithmetic_threads(threads), torch.inference_mode():
         inputs = trained.preprocessing.normalise(torch.from_numpy(np.stack(pixels)))
-        logits = forward(
-            trained.module, inputs, mirror=trained.card.mirror_tta, portions=portions
-        )
+        logits = forward(trained.module, inputs, mirror=trained.card.mirror_tta, portions=portions)
     return probabilities(trained.card.task, logits.cpu().numpy(), trained.calibrated.temperature)

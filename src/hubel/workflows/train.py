@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,13 +17,14 @@ from hubel.data.manifest import write_manifest
 from hubel.data.opening import open_source
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.source import TRAIN, Source
-from hubel.errors import UsageError
+from hubel.errors import UsageError, memory_ran_out
 from hubel.options import TrainOptions
 from hubel.options.gathering import gather_options
 from hubel.results import Inspection, ModelCard, Plan, Run
 from hubel.results.files import write_bytes, write_json
 from hubel.training.body import head_of
-from hubel.training.hardware import choose_arithmetic
+from hubel.training.halving import half
+from hubel.training.hardware import Arithmetic, choose_arithmetic
 from hubel.training.logs import CsvLog, TensorBoardLog
 from hubel.training.nonfinite import NonFiniteLog
 from hubel.training.planning import (
@@ -36,7 +38,7 @@ from hubel.training.settings import ChosenBy, Draft
 from hubel.workflows.assembling import Network, build_network, build_trainer, card_of
 from hubel.workflows.budgeting import Recorder, steps_for_budget
 from hubel.workflows.checking import check_before
-from hubel.workflows.checks import check_fresh, check_source
+from hubel.workflows.checks import check_fresh, check_source, check_validated
 from hubel.workflows.finishing import finish
 from hubel.workflows.folders import new_run_folder
 from hubel.workflows.interrupts import graceful
@@ -95,6 +97,7 @@ def _train_new(
         watcher.inspected(dataset.inspection)
         require_trainable(dataset, allow_leaks=options.allow_leaks)
         draft = draft_settings(options, _facts(options, opened, dataset, start))
+        check_validated(draft["schedule"], dataset)
         preprocessing = _measure(options, dataset, draft, start)
         values = {name: choice.value for name, choice in draft.choices.items()}
         network = build_network(
@@ -200,14 +203,7 @@ def _choose_measured(
     draft.choices["model_arguments"] = replace(
         draft.choices["model_arguments"], value=dict(network.loaded.arguments)
     )
-    shape = (min(draft["batch"], 64), draft["channels"], draft["size"], draft["size"])
-    arithmetic = choose_arithmetic(
-        network.module,
-        torch.zeros(shape),
-        precision=options.precision,
-        channels_last=options.channels_last,
-        threads=options.threads,
-    )
+    arithmetic = _arithmetic(options, draft, network, min(draft["batch"], 64))
     torch.set_num_threads(arithmetic.threads)
     for name in ("precision", "channels_last", "threads"):
         by: ChosenBy = "user" if getattr(options, name) is not None else "hubel"
@@ -222,6 +218,26 @@ def _choose_measured(
         choose_steps(draft, steps, reason, training_s)
         choose_strength(draft, options.augment_strength)
         choose_freezing(draft, options, head)
+
+
+def _arithmetic(options: TrainOptions, draft: Draft, network: Network, pictures: int) -> Arithmetic:
+    """Choose arithmetic with so many pictures, or as many of them as memory holds."""
+    while True:
+        shape = (pictures, draft["channels"], draft["size"], draft["size"])
+        try:
+            return choose_arithmetic(
+                network.module,
+                torch.zeros(shape),
+                precision=options.precision,
+                channels_last=options.channels_last,
+                threads=options.threads,
+            )
+        except Exception as error:
+            if pictures == 1 or not memory_ran_out(error):
+                raise
+        # Only here, after the block, has the error let go of the tensors it came from.
+        gc.collect()
+        pictures = half(pictures)
 
 
 def _remove_if_empty(folder: Path) -> None:
