@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 import weakref
 from pathlib import Path
@@ -47,7 +46,6 @@ class Tight(nn.Module):
         self.refused: list[weakref.ref[Tensor]] = []
 
     def forward(self, inputs: Tensor) -> Tensor:
-        gc.collect()
         assert all(reference() is None for reference in self.refused), "a failed attempt lives on"
         if self.training and len(inputs) > self.most:
             self.refused.append(weakref.ref(inputs))
@@ -116,7 +114,7 @@ def test_halves_are_the_accumulation_that_was_there_from_the_start(
 
 
 @pytest.mark.parametrize("back", [False, True])
-@pytest.mark.parametrize("stop", [3, 5, 6, 9])
+@pytest.mark.parametrize("stop", [3, 6])
 def test_a_run_that_ran_out_of_memory_is_resumed_to_the_same_bits(
     tmp_path: Path, stop: int, *, back: bool
 ) -> None:
