@@ -134,7 +134,7 @@ def test_a_resumed_run_leaves_out_the_same(tmp_path: Path, stop: int) -> None:
 def test_a_run_that_stopped_goes_on_as_if_it_had_never(tmp_path: Path) -> None:
     make(tmp_path / "whole").train()
     stopped = make(tmp_path / "stopped", non_finite="stop")
-    said = rf"(?s)The loss became nan at step \d+, in a batch that begins with .*for 1 of \d "
+    said = r"(?s)The loss became nan at step \d+, in a batch that begins with .*for 1 of \d "
     with pytest.raises(TrainingError, match=said + r".*--resume \S+ --non-finite skip$"):
         stopped.train()
     assert {row["then"] for row in rows_of(tmp_path / "stopped")} == {"stopped"}

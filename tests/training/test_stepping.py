@@ -102,8 +102,9 @@ def test_halves_are_the_accumulation_that_was_there_from_the_start(
     halved.observers = [keep]
     halved.train()
     assert keep.halvings == Halvings(((0, 4),))
-    assert "in step 1: from here on 4 pictures go through the network at a time instead of 8" in (
-        keep.sentences[0]
+    assert (
+        "in step 1: from here on 4 pictures go through the network at a time instead of 8"
+        in (keep.sentences[0])
     )
     assert keep.sentences[0].endswith("The result is the same up to rounding.")
     asked = PLAIN | {"batch": 4, "accumulate": 2}
