@@ -7,10 +7,21 @@ The command line prints it without a traceback and ends with `exit_status`.
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from typing import Final, TypeVar
 
 Value = TypeVar("Value")
+_MEMORY_WORDS: Final = (
+    "can't allocate memory",  # torch on Linux
+    "not enough memory",  # torch on Windows
+    "out of memory",  # torch.OutOfMemoryError
+    "insufficient memory",  # OpenCV
+    "std::bad_alloc",  # any C++
+    "could not create a primitive",  # oneDNN's kernels, whatever they lack; memory as a rule
+    "can't start new thread",  # no room for its stack
+)
+"""How libraries that have no MemoryError of their own say that memory ran out."""
 
 
 class HubelError(Exception):
@@ -36,6 +47,10 @@ class PictureError(HubelError):
         super().__init__(f"{where}: {reason}")
         self.where = where
         self.reason = reason
+
+
+class PictureMemoryError(PictureError, MemoryError):
+    """One picture that is not damaged, but for which memory ran out."""
 
 
 class LeakError(HubelError):
@@ -67,6 +82,21 @@ class MissingExtraError(UsageError):
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs the extra [{extra}]: try pip install 'hubel[{extra}]'.")
+
+
+def memory_ran_out(error: BaseException) -> bool:
+    """Return whether an error of any library says that memory did not suffice.
+
+    >>> memory_ran_out(MemoryError())
+    True
+    """
+    if isinstance(error, HubelError):
+        return False
+    if isinstance(error, MemoryError):
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return any(words in str(error).lower() for words in _MEMORY_WORDS)
 
 
 def close_matches(word: str, known: Iterable[str]) -> str:

@@ -304,6 +304,22 @@ def test_a_budget_that_revised_its_plan_says_so(
     assert said in page("classification", lambda run: write_json(run.plan_file, plan)).text
 
 
+def test_memory_that_ran_out_is_told(page: Callable[..., Any], samples: ModuleType) -> None:
+    plan = samples.plan(halvings=[[11, 32]], validation_halvings=[[40, 64]])
+    text = page("classification", lambda run: write_json(run.plan_file, plan)).text
+    assert "in step 12: from there on at most 32 pictures went through the network" in text
+    assert "in the validation after step 40: from there on at most 64 pictures" in text
+
+
+def test_undone_steps_are_told(page: Callable[..., Any]) -> None:
+    def change(run: Run) -> None:
+        training = run.training()
+        assert training is not None
+        write_json(run.stage_file("train"), replace(training, undone=2))
+
+    assert "2 steps had a loss or a gradient that was not" in page("classification", change).text
+
+
 def test_the_page_says_how_to_do_it_again(page: Callable[..., Any], samples: ModuleType) -> None:
     text = page("classification").text
     assert samples.PROVENANCE.command in text

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from hubel.data.integrity import inspect_source
 from hubel.data.opening import open_source
 from hubel.errors import RunError, UsageError
 from hubel.options import TrainOptions
-from hubel.workflows.checks import check_fresh, check_resumed, check_source, set_by_user
+from hubel.workflows.checks import (
+    check_fresh,
+    check_resumed,
+    check_source,
+    check_validated,
+    set_by_user,
+)
 from hubel.workflows.folders import new_run_folder
 from hubel.workflows.keeping import options_toml
 from pictures import CLASSES, make_folder
@@ -105,6 +114,10 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
         ({"milestones": (0.5,)}, "--milestones belongs to --schedule step, .* here is cosine"),
         ({"step_factor": 0.5, "recipe": "vgg-2014"}, "--step-factor belongs .* here is plateau"),
         ({"loss": "mse"}, "--loss mse does not fit a classification task"),
+        ({"model": "lenet5", "size": 20}, "lenet5 takes pictures of 32 pixels a side only"),
+        ({"model": "alexnet", "size": 9}, "alexnet needs pictures of at least"),
+        ({"optimizer": "adagrad", "momentum": 0.5}, "--optimizer adagrad has no momentum"),
+        ({"optimizer": "gd", "momentum": 0.5}, "--optimizer gd has no momentum"),
     ],
 )
 def test_what_does_not_fit_a_source(settings: dict[str, Any], hint: str) -> None:
@@ -118,6 +131,15 @@ def test_what_does_not_fit_a_source(settings: dict[str, Any], hint: str) -> None
 def test_drops_of_the_schedule_step(settings: dict[str, Any]) -> None:
     options = TrainOptions(milestones=(0.5, 0.9), step_factor=0.3, **settings)
     check_source(options, open_source("digits"))
+
+
+def test_plateau_needs_a_validation_split() -> None:
+    dataset = inspect_source(open_source("digits"), seed=0)
+    check_validated("plateau", dataset)
+    alone = replace(dataset, splits=np.zeros_like(dataset.splits))
+    check_validated("cosine", alone)
+    with pytest.raises(UsageError, match="but digits has no validation split: choose another"):
+        check_validated("plateau", alone)
 
 
 def test_balanced_sampling_needs_classes(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from hubel.architectures.architecture import Architecture, PublishedErrors, PublishedWeights
 from hubel.architectures.arguments import parse_arguments
-from hubel.architectures.loading import Loaded, choose_size, load
+from hubel.architectures.loading import Loaded, choose_size, load, require_size
 from hubel.architectures.sliding.fully_convolutional import FullyConvolutional, fully_convolutional
 from hubel.architectures.table import ARCHITECTURES
 
@@ -17,4 +17,5 @@ __all__ = [
     "fully_convolutional",
     "load",
     "parse_arguments",
+    "require_size",
 ]

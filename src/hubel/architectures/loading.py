@@ -61,6 +61,15 @@ def choose_size(name: str, median_short_side: float) -> int:
     return max(least, min(design, round(median_short_side)))
 
 
+def require_size(name: str, size: int) -> None:
+    """Raise UsageError where a network of hubel's own cannot take pictures of `size` pixels a side.
+
+    Nothing is built for it; `load` says the same of a network with arguments, and of others.
+    """
+    if not is_library_name(name) and not is_file_name(name):
+        _check_size(look_up(ARCHITECTURES, name, "network"), 2, 3, size, {})
+
+
 def is_library_name(name: str) -> bool:
     """Return whether `name` is torchvision:NAME or timm:NAME."""
     return name.partition(":")[0] in LIBRARIES and ":" in name

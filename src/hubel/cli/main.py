@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from hubel.errors import ElsewhereError, HubelError, UsageError, close_matches
+from hubel.errors import ElsewhereError, HubelError, UsageError, close_matches, memory_ran_out
 
 if TYPE_CHECKING:
     from cyclopts import App
@@ -67,7 +67,21 @@ def run(tokens: list[str]) -> int:
         # The reader (head, less) has left; pointing stdout at nothing keeps the exit quiet.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        if not memory_ran_out(error):
+            raise
+        complain(_memory_sentence(error))
+        return HubelError.exit_status
     return status
+
+
+def _memory_sentence(error: Exception) -> str:
+    """Return what to do where a library ran out of memory outside a step of training."""
+    reason = str(error).strip().split("\n")[0] or type(error).__name__
+    return (
+        f"Memory ran out ({reason}); what was saved is intact. Try a smaller --batch, --size or "
+        "--model, or give the process more memory; a training goes on with --resume RUN."
+    )
 
 
 def complain(sentence: str) -> None:

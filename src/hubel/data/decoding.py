@@ -26,7 +26,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from hubel.data.pixels import from_array, from_open_range, from_sixteen_bits, orient
 from hubel.data.source import Raw
-from hubel.errors import PictureError
+from hubel.errors import PictureError, PictureMemoryError
 
 MAX_PIXELS: Final = 178_956_970
 """Largest width × height that is decoded: twice 256 MiB of RGB, where Pillow too sees a bomb."""
@@ -150,7 +150,7 @@ def _opened(raw: Path | bytes, where: str) -> Generator[ImageFile, None, None]:
     except PermissionError:
         raise PictureError(where, "permission to read it is denied") from None
     except MemoryError:
-        raise PictureError(where, "there is not enough memory to decode it") from None
+        raise PictureMemoryError(where, "there is not enough memory to decode it") from None
     except Exception as error:  # decoders of damaged files raise whatever they stumble over
         raise PictureError(where, _reason(error)) from error
 

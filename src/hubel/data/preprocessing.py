@@ -272,7 +272,7 @@ def read_raw(source: Source, position: int) -> tuple[Raw, str]:
     key = str(source.index.keys[position])
     try:
         raw = source.read(position)
-    except HubelError:
+    except (HubelError, MemoryError):
         raise
     except Exception as error:
         raise PictureError(key, f"it cannot be read ({error!r})") from error

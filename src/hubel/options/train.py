@@ -25,6 +25,7 @@ LossName = Literal["cross-entropy", "bce", "focal", "mse", "l1", "smooth-l1"]
 Balance = Literal["none", "weights", "sampling"]
 Precision = Literal["float32", "bfloat16", "float16"]
 Compiling = Literal["auto", "yes", "no"]
+NonFinite = Literal["stop", "skip"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +123,10 @@ class TrainOptions(PreprocessingOptions):
 
     accumulate: int = 1
     """Batches whose gradients are added up before an update."""
+
+    non_finite: NonFinite | None = None
+    """What happens where a loss or a gradient is not a finite number: stop saves the state before
+    the step, skip undoes the step and goes on without its pictures [default: stop]."""
 
     patience: int | None = None
     """Stop after this many passes without a better validation score."""

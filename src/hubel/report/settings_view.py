@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hubel.report.view import Fact, command
-from hubel.report.words import setting
+from hubel.report.words import count, setting
 from hubel.results import ModelCard, Plan, Provenance, Run
 
+_HALVED: Final = {"halvings": "step", "validation_halvings": "the validation after step"}
 CHOOSERS: Final = {
     "user": "Set by you",
     "recipe": "Set by the recipe",
@@ -84,14 +85,18 @@ def settings_view(run: Run, plan: Plan) -> SettingsView:
 
 
 def _frozen(plan: Plan) -> str:
-    """Return when the plan was made; a budget may revise its number of steps on the way."""
-    revisions = next((c.value for c in plan.choices if c.name == "revisions"), None)
-    if not revisions:
-        return "The plan was frozen before the first step."
-    return (
-        "The plan was frozen before the first step; to keep the budget, its number of steps was "
-        f"revised {'once' if len(revisions) == 1 else f'{len(revisions)} times'} on the way."
-    )
+    """Return when the plan was made, and what had to be revised on the way."""
+    chosen = {choice.name: choice.value for choice in plan.choices}
+    text = "The plan was frozen before the first step"
+    if revisions := chosen.get("revisions"):
+        times = "once" if len(revisions) == 1 else f"{len(revisions)} times"
+        text += f"; to keep the budget, its number of steps was revised {times} on the way"
+    text += "."
+    for name, what in _HALVED.items():
+        for at, at_once in chosen.get(name) or ():
+            text += f" Memory ran out in {what} {at + (name == 'halvings'):,}: from there on at "
+            text += f"most {count(at_once, 'picture')} went through the network at a time."
+    return text
 
 
 def _options(run: Run) -> tuple[str, Mapping[str, Any], str]:

@@ -100,6 +100,11 @@ def _sentences(
         )
     if training is not None and training.ended == "early-stopping":
         text.append("Training stopped early, because the validation score rose no more.")
+    if training is not None and training.undone:
+        text.append(
+            f"{count(training.undone, 'step')} had a loss or a gradient that was not a finite "
+            "number: what they did was undone, and nonfinite.csv names their pictures."
+        )
     if card is not None:
         text.append(KEPT[card.weights])
     return text

@@ -78,6 +78,11 @@ class Run:
         return self.path / "log.csv"
 
     @property
+    def nonfinite_file(self) -> Path:
+        """A row a picture of each step that was undone; absent where none was."""
+        return self.path / "nonfinite.csv"
+
+    @property
     def report_file(self) -> Path:
         """The page about this run."""
         return self.path / "report.html"

@@ -51,6 +51,8 @@ class Training:
     test: dict[str, Metric]
     """Empty where there is no test split."""
     provenance: Provenance
+    undone: int = 0
+    """Steps that were undone, because their loss or gradient was not finite: `nonfinite.csv`."""
 
 
 def mean_waiting_share(rows: Sequence[EpochRow]) -> float:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from hubel.results import EpochRow
 from hubel.training.budget import Timeline
+from hubel.training.halving import Halvings
 from hubel.training.settings import Settings
 
 
@@ -42,6 +43,25 @@ class StepEvent:
     phases: Phases
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A step that was undone, because its loss or its gradient was not a finite number."""
+
+    step: int
+    """From 1."""
+    pass_number: int
+    """From 1."""
+    what: str
+    """`loss`, or `norm of the gradient`."""
+    value: float
+    pictures: tuple[str, ...]
+    """Names of the pictures that the step had seen."""
+    losses: tuple[float, ...]
+    """One a picture."""
+    left_out: bool
+    """Whether training goes on without the step; else it stops."""
+
+
 class Observer:
     """Watches a training without changing it; override what is of interest."""
 
@@ -59,6 +79,12 @@ class Observer:
 
     def revised(self, timeline: Timeline) -> None:
         """The number of steps was revised, so that a budget is kept."""
+
+    def halved(self, halvings: Halvings, validation: Halvings) -> None:
+        """Memory ran out: fewer pictures go through the network at a time from here on."""
+
+    def refused(self, refusal: Refusal) -> None:
+        """A step was undone; `stepped` is not called for it."""
 
     def said(self, sentence: str) -> None:
         """Something that a person should read, in one sentence."""

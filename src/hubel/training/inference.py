@@ -18,6 +18,7 @@ from hubel.results import Task
 from hubel.training.distribution import ALONE, World
 from hubel.training.metrics import score
 from hubel.training.outputs import autocast
+from hubel.training.portions import Portions
 
 _Part = tuple[float, int, list[NDArray[np.float32]], list[NDArray[Any]]]
 """Sum of losses, pictures, outputs and targets of one process."""
@@ -74,6 +75,7 @@ def predict_logits(
     mirror: bool = False,
     progress: Progress | None = None,
     world: World = ALONE,
+    portions: Portions | None = None,
 ) -> Outputs:
     """Send every picture of a loader through a network in evaluation mode.
 
@@ -82,14 +84,19 @@ def predict_logits(
 
     With `mirror`, the outputs of picture and mirror image are averaged before any softmax.
     `progress` is called with batches done and in all. The network's modes are restored, also after
-    an exception. Memory: the outputs, and what the loader prefetches.
+    an exception. Memory: the outputs, and what the loader prefetches; where it does not suffice
+    for a batch, `portions` cuts it.
+
+    Errors: RunError where memory does not suffice for one picture.
     """
+    portions = portions or Portions()
     logits: list[NDArray[np.float32]] = []
     targets: list[NDArray[Any]] = []
     positions: list[NDArray[np.int64]] = []
     with evaluating(module), torch.inference_mode():
         for batch in loader.epoch(0):
-            logits.append(forward(module, batch.inputs, precision, mirror=mirror).cpu().numpy())
+            outputs = forward(module, batch.inputs, precision, mirror=mirror, portions=portions)
+            logits.append(outputs.cpu().numpy())
             targets.append(batch.targets.numpy())
             positions.append(np.asarray(batch.positions, dtype=np.int64))
             if progress is not None:
@@ -117,6 +124,7 @@ def quick_score(
     precision: Precision = "float32",
     mirror: bool = False,
     world: World = ALONE,
+    portions: Portions | None = None,
 ) -> tuple[float, float]:
     """Return loss and score of a network on a loader, for use after each pass of a training.
 
@@ -124,14 +132,18 @@ def quick_score(
 
     `loss` gives the mean over a batch; the result is its mean over the pictures. The score is
     accuracy (classes), mean average precision (labels) or R² (numbers). Both are NaN where the
-    loader is empty. The network's modes are restored, also after an exception.
+    loader is empty. The network's modes are restored, also after an exception. Where memory does
+    not suffice for a batch, `portions` cuts it.
+
+    Errors: RunError where memory does not suffice for one picture.
     """
+    portions = portions or Portions()
     total, pictures = 0.0, 0
     logits: list[NDArray[np.float32]] = []
     targets: list[NDArray[Any]] = []
     with evaluating(module), torch.inference_mode():
         for batch in loader.epoch(0):
-            outputs = forward(module, batch.inputs, precision, mirror=mirror)
+            outputs = forward(module, batch.inputs, precision, mirror=mirror, portions=portions)
             wanted = batch.targets.to(outputs.device)
             total += float(loss(outputs, wanted)) * len(outputs)
             pictures += len(outputs)
@@ -152,19 +164,31 @@ def _scored(task: Task, parts: Sequence[_Part]) -> tuple[float, float]:
 
 
 def forward(
-    module: nn.Module, inputs: Tensor, precision: Precision = "float32", *, mirror: bool = False
+    module: nn.Module,
+    inputs: Tensor,
+    precision: Precision = "float32",
+    *,
+    mirror: bool = False,
+    portions: Portions | None = None,
 ) -> Tensor:
     """Return a network's outputs in float32, (pictures, outputs), on the network's device.
 
-    With `mirror`, the mean of the outputs for the pictures and for their mirror images.
+    With `mirror`, the mean of the outputs for the pictures and for their mirror images. Where
+    memory does not suffice for all, `portions` cuts the batch, and remembers how.
+
+    Errors: RunError where memory does not suffice for one picture.
     """
     device = device_of(module)
-    inputs = inputs.to(device)
-    with autocast(device.type, precision):
-        outputs = module(inputs).float()
-        if mirror:
-            outputs = (outputs + module(inputs.flip(-1)).float()) / 2
-    return outputs
+
+    def whole(part: Tensor) -> Tensor:
+        part = part.to(device)
+        with autocast(device.type, precision):
+            outputs = module(part).float()
+            if mirror:
+                outputs = (outputs + module(part.flip(-1)).float()) / 2
+        return outputs
+
+    return (portions or Portions()).through(whole, inputs)
 
 
 def device_of(module: nn.Module) -> torch.device:

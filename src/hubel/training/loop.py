@@ -10,25 +10,30 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from torch import Tensor, nn
 
-from hubel.data.batching import Batch, BatchLoader
+from hubel.data.batching import BatchLoader
+from hubel.errors import PictureError, TrainingError, memory_ran_out
 from hubel.results import EpochRow, Run
 from hubel.training.averaging import WeightAverage
 from hubel.training.body import Body
 from hubel.training.budget import MILESTONES
-from hubel.training.checkpoint import BEST, LAST, PREVIOUS, Checkpoint, save
+from hubel.training.checkpoint import Checkpoint
 from hubel.training.distribution import ALONE, World
 from hubel.training.events import Observer, Phases, StepEvent
-from hubel.training.hardware.devices import random_state, same_bits, set_random_state
-from hubel.training.hardware.transfer import on_device
+from hubel.training.feed import Feed
+from hubel.training.halving import Halvings, Room
+from hubel.training.hardware.devices import same_bits
 from hubel.training.inference import device_of
+from hubel.training.keeping import Keeping
+from hubel.training.nonfinite import Limits, NotFinite, refusal_of, stopped, undone
 from hubel.training.outputs import LossFunction
+from hubel.training.portions import Portions
 from hubel.training.progress import Progress
 from hubel.training.settings import Settings
 from hubel.training.stepping import Stepper
@@ -61,6 +66,7 @@ class Trainer:
         validate: Score | None,
         constants: Mapping[str, Tensor],
         observers: Sequence[Observer] = (),
+        portions: Portions | None = None,
         world: World = ALONE,
     ) -> None:
         self.settings = settings
@@ -68,17 +74,22 @@ class Trainer:
         self.loader = loader
         self.run_folder = run
         self.validate = validate
-        self.constants = constants
-        """Tensors that training does not change (whitening matrices), kept in each checkpoint."""
         self.observers = observers
         self.device = device_of(module)
         self.world = world
         """The processes that train together; the first one writes and decides."""
-        self.stepper = Stepper(settings, module, loss, loader.source.index.keys, world)
         self.updater = Updater(settings, module)
         self.body = Body(module, settings.head) if settings.freeze_epochs else None
         self.average = WeightAverage(module, settings.ema) if settings.ema else None
+        self.stepper = Stepper(settings, module, loss, self.updater, self.average, world)
+        self.portions = portions or Portions()
+        """How `validate` cuts its batches where memory does not suffice."""
+        planned = settings.micro_batch if 0 < settings.micro_batch < settings.batch else None
+        self.room = Room(
+            Halvings(settings.halvings, planned), Halvings(settings.validation_halvings)
+        )
         self.progress = Progress()
+        self.keeping = Keeping(run, module, self.average, self.updater, constants)
         self.stop_asked = False
         self._saved_at = self._ticked_at = time.perf_counter()
 
@@ -86,7 +97,7 @@ class Trainer:
         """Train from where the state stands to the end of the plan.
 
         Errors: Interrupted where `stop_asked` was set (the state is saved then); TrainingError
-        where the loss is not finite; PictureError where a picture can no longer be read.
+        where the loss is not finite, a picture can no longer be read, or memory does not suffice.
         """
         self._tell(lambda observer: observer.started(self.settings, self.progress.step))
         self._ticked_at = time.perf_counter()
@@ -107,18 +118,17 @@ class Trainer:
         self.module.train()
         more = True
         while more:
-            batches = on_device(self.loader.epoch(0), self.device)
-            self.progress.step = 0
-            for _ in range(self.settings.steps_per_pass):
+            feed = Feed(self.loader, 0, self.settings.accumulate, self.device)
+            for step in range(self.settings.steps_per_pass):
                 started = time.perf_counter()
-                self._update(batches, 0)
-                self.progress.step += 1
+                with suppress(NotFinite):
+                    self.stepper.take(feed, place=step, step=step)
                 now = time.perf_counter()
                 times.append(now - started)
                 more = bool(self.world.decided(len(times) < least or now - began < seconds))
                 if not more:
                     break
-            batches.close()
+            feed.close()
         return sum(times[2:]) / len(times[2:])
 
     def ask_to_stop(self) -> None:
@@ -147,17 +157,17 @@ class Trainer:
         """Go on with the pass under way until it, or the plan, ends."""
         settings, progress = self.settings, self.progress
         done = progress.step // settings.steps_per_pass
-        in_pass = progress.step % settings.steps_per_pass
         end_of_pass = (done + 1) * settings.steps_per_pass
         self.module.train()
         frozen = done < settings.freeze_epochs
         if self.body is not None:
             self.body.freeze(frozen=frozen)
-        batches = on_device(self.loader.epoch(done, in_pass * settings.accumulate), self.device)
+        self.stepper.begin()
+        feed = Feed(self.loader, done, settings.accumulate, self.device)
         try:
             more = True
             while more:
-                event = self._update(batches, done)
+                event = self._update(feed)
                 progress.step += 1
                 spent = self._tick()
                 progress.pass_seconds += spent
@@ -166,7 +176,7 @@ class Trainer:
                 more = progress.step < min(end_of_pass, self.updater.timeline.total)
                 self._after_step(event, more=more)
         finally:
-            batches.close()
+            feed.close()
 
     def _tick(self) -> float:
         """Add the time since the last tick to the training's seconds, and return it."""
@@ -190,14 +200,17 @@ class Trainer:
         self.updater.timeline = timeline.revised(step, seconds, left_s)
         self._tell(lambda observer: observer.revised(self.updater.timeline))
 
-    def _after_step(self, event: StepEvent, *, more: bool) -> None:
-        self._tell(lambda observer: observer.stepped(event))
+    def _after_step(self, event: StepEvent | None, *, more: bool) -> None:
+        if event is not None:
+            self._tell(lambda observer: observer.stepped(event))
         if not more:
             # The pass is closed first, so that a resumed run need not close it.
             return
         stop = self._stops()
-        if stop or time.perf_counter() - self._saved_at >= self.settings.checkpoint_every_s:
+        if stop:
             self.save_checkpoint()
+        elif time.perf_counter() - self._saved_at >= self.settings.checkpoint_every_s:
+            self._save_if_memory_suffices()
         if stop:
             raise Interrupted(self.run_folder.path)
 
@@ -205,29 +218,34 @@ class Trainer:
         """Return whether any process was asked to stop, or has lost its launcher."""
         return self.world.any(here=self.stop_asked or self.world.orphaned)
 
-    def _update(self, batches: Generator[Batch], pass_index: int) -> StepEvent:
-        """Add up the gradients of `accumulate` batches, then change the weights once."""
+    def _update(self, feed: Feed) -> StepEvent | None:
+        """Take the step under way; None where it was undone and left out."""
         progress = self.progress
-        pictures = self._pictures_of_step()
-        self.world.seed_draws(self.settings.seed, progress.step)
-        found = self.stepper.gradients(
-            islice(batches, self._batches_of_step()),
-            pictures=pictures,
-            step=progress.step + 1,
-            scale=self.updater.scaled,
+        place = progress.step % self.settings.steps_per_pass
+        self.stepper.at_once = self.room.training.at_once(progress.step)
+        try:
+            taken = self.stepper.take(feed, place=place, step=progress.step)
+        except NotFinite as error:
+            self._refuse(error)
+            return None
+        except PictureError as error:
+            self.save_checkpoint()
+            raise self._unreadable(error) from error
+        self._narrow(
+            self.room.after_step(
+                progress.step, self.loader.batch, self.stepper.at_once, self.module
+            )
         )
-        started = time.perf_counter()
-        lr = self.updater.update(progress.step)
-        if self.average:
-            self.average.update(self.module, progress.step + 1)
+        progress.in_a_row = 0
+        found, pictures = taken.found, feed.pictures_of(place)
         progress.loss_sum += found.loss * pictures
         progress.hits += found.hits
         progress.pictures += pictures
         progress.waited_s += found.load_s
         return StepEvent(
             step=progress.step + 1,
-            pass_number=pass_index + 1,
-            lr=lr,
+            pass_number=feed.pass_index + 1,
+            lr=taken.lr,
             loss=found.loss,
             accuracy=self._accuracy(),
             pictures=pictures,
@@ -239,25 +257,48 @@ class Trainer:
                 forward_ms=found.forward_s * 1e3,
                 loss_ms=found.loss_s * 1e3,
                 backward_ms=found.backward_s * 1e3,
-                update_ms=(time.perf_counter() - started) * 1e3,
+                update_ms=taken.update_s * 1e3,
             ),
         )
 
-    def _batches_of_step(self) -> int:
-        """Return how many batches the step under way adds up: fewer at the end of a pass."""
-        first = self.progress.step % self.settings.steps_per_pass * self.settings.accumulate
-        return min(self.settings.accumulate, len(self.loader) - first)
+    def _narrow(self, sentence: str) -> None:
+        """Record before any checkpoint depends on it that memory ran out, where it did."""
+        if sentence:
+            self._tell(lambda observer: observer.halved(self.room.training, self.room.validation))
+            self._say(sentence)
 
-    def _pictures_of_step(self) -> int:
-        """Return how many pictures the step under way sees."""
-        first = self.progress.step % self.settings.steps_per_pass * self.settings.accumulate
-        last = first + self._batches_of_step()
-        seen = min(last * self.settings.batch, len(self.loader.positions))
-        return seen - first * self.settings.batch
+    def _refuse(self, error: NotFinite) -> None:
+        """Leave out the step under way, which was undone; TrainingError where that ends it all."""
+        progress = self.progress
+        limits = Limits(self.updater.timeline.total)
+        limit = limits.broken(progress.undone + 1, progress.in_a_row + 1)
+        refusal = refusal_of(
+            error,
+            [part for parts in self.world.gather(self.stepper.seen) for part in parts],
+            self.loader.source.index.keys,
+            step=progress.step + 1,
+            pass_number=progress.step // self.settings.steps_per_pass + 1,
+            left_out=self.settings.non_finite == "skip" and not limit,
+        )
+        self._tell(lambda observer: observer.refused(refusal))
+        if refusal.left_out:
+            progress.undone, progress.in_a_row = progress.undone + 1, progress.in_a_row + 1
+            self._say(undone(refusal))
+            return
+        finite = all(bool(weight.isfinite().all()) for weight in self.module.parameters())
+        if finite:
+            self.save_checkpoint()
+        raise TrainingError(stopped(refusal, self.run_folder, limit, saved=finite))
+
+    def _unreadable(self, error: PictureError) -> TrainingError:
+        return TrainingError(
+            f"A picture cannot be read any more: {error}; the training is saved. Bring the picture "
+            f"back and go on with: hubel train --resume {self.run_folder.path}"
+        )
 
     def _accuracy(self) -> float:
         """Return the share of right answers in the pass so far; NaN without classes."""
-        if self.settings.task != "classification":
+        if self.settings.task != "classification" or not self.progress.pictures:
             return math.nan
         return self.progress.hits / self.progress.pictures
 
@@ -266,7 +307,7 @@ class Trainer:
         progress, settings = self.progress, self.settings
         val_loss, val_score = math.nan, math.nan
         if self.validate is not None:
-            val_loss, val_score = self.validate(self.evaluated)
+            val_loss, val_score = self._validated(self.validate)
             if self.updater.plateau is not None:
                 self.updater.plateau.update(val_loss)
         self._tick()
@@ -275,7 +316,7 @@ class Trainer:
             epoch=epoch,
             step=progress.step,
             lr=self.updater.rate(progress.step - 1),
-            train_loss=progress.loss_sum / progress.pictures,
+            train_loss=progress.loss_sum / progress.pictures if progress.pictures else math.nan,
             train_score=self._accuracy(),
             val_loss=val_loss,
             val_score=val_score,
@@ -290,58 +331,57 @@ class Trainer:
         if math.isnan(val_score) or val_score >= progress.best_score:
             progress.best_score = -math.inf if math.isnan(val_score) else val_score
             progress.best_epoch = epoch
-            self._save_best()
+            if self.world.is_writer:
+                self.keeping.save_best(self.evaluated, epoch)
         self.save_checkpoint()
         self._tell(lambda observer: observer.passed(row))
         return row
+
+    def _validated(self, validate: Score) -> tuple[float, float]:
+        """Return loss and score on the validation split."""
+        step = self.progress.step
+        self.portions.at_once = self.room.validation.at_once(step)
+        try:
+            loss, score = validate(self.evaluated)
+        except PictureError as error:
+            # The last checkpoint stays: with one of now, a resumed run would not validate.
+            raise self._unreadable(error) from error
+        self._narrow(self.room.after_validation(step, self.portions.at_once))
+        return loss, score
 
     def _out_of_patience(self, row: EpochRow) -> bool:
         patience = self.settings.patience
         since = max(self.progress.best_epoch, self.settings.extended_after)
         return bool(patience) and row.epoch - since >= patience
 
-    def _save_best(self) -> None:
-        if not self.world.is_writer:
-            return
-        tensors = {f"model.{name}": t for name, t in self.evaluated.state_dict().items()}
-        checkpoint = Checkpoint(tensors | self._constants(), {"epoch": self.progress.best_epoch})
-        save(self.run_folder.checkpoints / BEST, checkpoint)
-
-    def _constants(self) -> dict[str, Tensor]:
-        return {f"preprocessing.{name}": tensor for name, tensor in self.constants.items()}
-
     def save_checkpoint(self) -> None:
         """Write all state to the run folder; the checkpoint before it stays as `previous`."""
         if not self.world.is_writer:
             return
-        path = self.run_folder.checkpoints / LAST
-        save(path, self._state(), keep=self.run_folder.checkpoints / PREVIOUS)
+        path = self.keeping.save(self.progress)
         self._saved_at = time.perf_counter()
         self._tell(lambda observer: observer.saved(path))
 
-    def _state(self) -> Checkpoint:
-        tensors = {f"model.{name}": t for name, t in self.module.state_dict().items()}
-        if self.average:
-            averaged = self.average.module.state_dict()
-            tensors |= {f"ema.{name}": tensor for name, tensor in averaged.items()}
-        updater_tensors, updater_values = self.updater.state()
-        tensors |= {f"optimizer.{name}": tensor for name, tensor in updater_tensors.items()}
-        states = random_state(self.device)
-        tensors |= {f"rng.{name}": state for name, state in states.items()}
-        values: dict[str, Any] = {
-            **self.progress.values(),
-            "updater": updater_values,
-        }
-        return Checkpoint(tensors | self._constants(), values)
+    def _save_if_memory_suffices(self) -> None:
+        """Write a checkpoint inside a pass; without the memory to do so, the one before stays."""
+        try:
+            self.save_checkpoint()
+            return
+        except Exception as error:
+            if not memory_ran_out(error):
+                raise
+        self._saved_at = time.perf_counter()
+        self._say(
+            f"Memory ran out while the checkpoint after step {self.progress.step:,} was written; "
+            "the one before it is intact, and the training goes on."
+        )
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go back to the state of a checkpoint, random state included."""
-        self.module.load_state_dict(checkpoint.part("model"))
-        if self.average:
-            self.average.load(checkpoint.part("ema"))
-        self.updater.restore(checkpoint.part("optimizer"), checkpoint.values["updater"])
-        set_random_state(self.device, checkpoint.part("rng"))
-        self.progress = Progress.from_values(checkpoint.values)
+        self.progress = self.keeping.restore(checkpoint)
+
+    def _say(self, sentence: str) -> None:
+        self._tell(lambda observer: observer.said(sentence))
 
     def _tell(self, call: Callable[[Observer], None]) -> None:
         for observer in self.observers:

@@ -122,8 +122,7 @@ def build_optimizer(
     and a network without trainable parameters.
     """
     kind = look_up(OPTIMIZERS, name, "optimizer")
-    if momentum is not None and kind.momentum is None:
-        raise UsageError(f"--optimizer {name} has no momentum; leave out --momentum {momentum:g}.")
+    require_momentum(name, momentum)
     speed = kind.lr if lr is None else lr
     inertia = (kind.momentum or 0.0) if momentum is None else momentum
     decay = kind.weight_decay if weight_decay is None else weight_decay
@@ -137,6 +136,12 @@ def build_optimizer(
     if body_lr != 1.0:
         groups = scaled_groups(groups, module, head, body_lr)
     return kind.build(groups, speed, inertia)
+
+
+def require_momentum(name: str, momentum: float | None) -> None:
+    """Raise UsageError for a momentum of an optimizer that has none; None is no momentum."""
+    if momentum is not None and look_up(OPTIMIZERS, name, "optimizer").momentum is None:
+        raise UsageError(f"--optimizer {name} has no momentum; leave out --momentum {momentum:g}.")
 
 
 def parameter_groups(module: nn.Module, weight_decay: float) -> Groups:

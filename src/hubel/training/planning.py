@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from hubel.architectures.arguments import parse_arguments
 from hubel.errors import UsageError
 from hubel.options import TrainOptions
-from hubel.results import Plan, Task
+from hubel.options.train import NonFinite
+from hubel.results import Choice, Plan, Task
 from hubel.training.budget import Timeline
 from hubel.training.duration import parse_duration
+from hubel.training.halving import Halvings
 from hubel.training.recipes import fitted_strength, resolve
 from hubel.training.settings import UNSET, ChosenBy, Draft, Settings, settings_of
 
@@ -49,6 +52,9 @@ def draft_settings(options: TrainOptions, facts: Facts) -> Draft:
     by_size: ChosenBy = "hubel" if options.cache == "auto" else "user"
     draft.choose("cache_bytes", facts.cache_bytes, by_size, facts.cache_reason)
     _take(draft, "processes", options.processes or 1, 1)
+    _own(draft, "non_finite", options.non_finite, "stop", UNSET, "default")
+    for name in ("halvings", "validation_halvings"):
+        draft.choose(name, [], "default", "memory suffices so far")
     _fit_batch(draft, facts)
     return draft
 
@@ -165,14 +171,32 @@ def revise(plan: Plan, timeline: Timeline) -> Plan:
         "revisions": [list(revision) for revision in timeline.revisions],
         "epochs": -(-total // per_pass),
     }
-    return Plan(
-        choices=tuple(
-            replace(choice, value=values[choice.name], chosen_by="hubel", reason=reason)
-            if choice.name in values
-            else choice
-            for choice in plan.choices
-        )
-    )
+    return _replaced(plan, values, "hubel", reason)
+
+
+def revise_memory(plan: Plan, training: Halvings, validation: Halvings) -> Plan:
+    """Return the plan with how many pictures go through the network at a time."""
+    values = {
+        "halvings": [list(entry) for entry in training.entries],
+        "validation_halvings": [list(entry) for entry in validation.entries],
+    }
+    changed = {name: value for name, value in values.items() if value}
+    return _replaced(plan, changed, "hubel", "memory ran out: (steps done, pictures at a time)")
+
+
+def revise_non_finite(plan: Plan, non_finite: NonFinite) -> Plan:
+    """Return the plan with what a resumed run does where a loss is not finite."""
+    return _replaced(plan, {"non_finite": non_finite}, "user", "set with --resume")
+
+
+def _replaced(plan: Plan, values: Mapping[str, Any], by: ChosenBy, reason: str) -> Plan:
+    """Return the plan with other values for some settings, added where it is older than they."""
+    new = {
+        name: Choice(name=name, value=value, chosen_by=by, reason=reason)
+        for name, value in values.items()
+    }
+    kept = tuple(new.pop(choice.name, choice) for choice in plan.choices)
+    return Plan(choices=(*kept, *new.values()))
 
 
 def extend(plan: Plan, epochs: int, done: int) -> tuple[Settings, Plan]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from hubel.results import EpochRow
 
 _COLUMNS: Final = tuple(EpochRow.__dataclass_fields__)
+_NEWER: Final = frozenset({"undone", "in_a_row"})
 
 
 @dataclass(slots=True)
@@ -30,6 +31,10 @@ class Progress:
     pictures: int = 0
     waited_s: float = 0.0
     pass_seconds: float = 0.0
+    undone: int = 0
+    """Steps that were undone and left out, because their loss or gradient was not finite."""
+    in_a_row: int = 0
+    """Of those, the last ones without another step between."""
 
     def values(self) -> dict[str, Any]:
         """Return all of it as JSON values; `from_values` takes them back exactly."""
@@ -39,7 +44,11 @@ class Progress:
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Progress:
-        """Return the progress that `values` gave; KeyError where something is missing."""
-        found = {name: values[name] for name in cls.__dataclass_fields__}
+        """Return the progress that `values` gave; KeyError where something is missing.
+
+        Checkpoints of older runs do not count undone steps: they had none.
+        """
+        names = [name for name in cls.__dataclass_fields__ if name not in _NEWER or name in values]
+        found = {name: values[name] for name in names}
         rows = [EpochRow(**dict(zip(_COLUMNS, row, strict=True))) for row in found.pop("rows")]
         return cls(rows=rows, **found)

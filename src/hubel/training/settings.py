@@ -11,6 +11,7 @@ from hubel.errors import RunError
 from hubel.options.train import (
     Balance,
     LossName,
+    NonFinite,
     OptimizerName,
     Precision,
     ScheduleName,
@@ -93,6 +94,12 @@ class Settings:
     """Largest size of the file of decoded pictures."""
     processes: int = 1
     """How many trained together; with another number the result differs by rounding."""
+    non_finite: NonFinite = "stop"
+    """What happens after a step whose loss or gradient is not finite."""
+    halvings: tuple[tuple[int, int], ...] = ()
+    """Where memory ran out: (step, most pictures at a time from there), see `Halvings`."""
+    validation_halvings: tuple[tuple[int, int], ...] = ()
+    """Likewise in the validation after so many steps."""
 
 
 @dataclass(slots=True)

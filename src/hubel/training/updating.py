@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from hubel.training.budget import Timeline
 from hubel.training.inference import device_of
+from hubel.training.nonfinite import NotFinite
 from hubel.training.optimizers import SCALE, build_optimizer
 from hubel.training.schedules import Plateau, Schedule
 from hubel.training.settings import Settings
@@ -44,6 +46,8 @@ class Updater:
         half = settings.precision == "float16"
         self.scaler = torch.amp.GradScaler(device_of(module).type, enabled=half)
         """Keeps small gradients of float16 from vanishing; does nothing in other precisions."""
+        self._marks: list[tuple[Tensor, int]] = []
+        self._known: dict[Tensor, dict[str, Any]] = {}
 
     def rate(self, step: int) -> float:
         """Return the learning rate of the update after `step` updates."""
@@ -60,19 +64,50 @@ class Updater:
         return self.scaler.scale(loss)
 
     def update(self, step: int) -> float:
-        """Take the gradients into the weights, clear them, and return the head's learning rate."""
+        """Take the gradients into the weights, clear them, and return the head's learning rate.
+
+        Errors: NotFinite, before anything but the gradients was changed, where the norm of the
+        whole gradient is not a finite number.
+        """
         lr = self.rate(step)
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group.get(SCALE, 1.0)
         self.scaler.unscale_(self.optimizer)
         if self.settings.l1:
             self._add_l1()
+        norm = nn.utils.get_total_norm([w.grad for w in self.parameters if w.grad is not None])
+        # In float16 the scaler leaves such an update out by itself, and lowers its scale.
+        if not math.isfinite(norm) and not self.scaler.is_enabled():
+            raise NotFinite("norm of the gradient", float(norm))
         if self.settings.clip:
-            nn.utils.clip_grad_norm_(self.parameters, self.settings.clip)
+            nn.utils.clip_grads_with_norm_(self.parameters, self.settings.clip, norm)
+        self._mark()
         self.scaler.step(self.optimizer)
+        self._marks = []
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         return lr
+
+    def _mark(self) -> None:
+        """Remember the versions of all that an update changes; torch counts changes in place."""
+        entries: dict[Tensor, dict[str, Any]] = self.optimizer.state
+        self._known = {weight: dict(state) for weight, state in entries.items()}
+        states = [entry for state in entries.values() for entry in state.values()]
+        tensors = [*self.parameters, *(entry for entry in states if isinstance(entry, Tensor))]
+        self._marks = [(tensor, _version(tensor)) for tensor in tensors]
+
+    def broken_off(self) -> bool:
+        """Return whether an update that failed had changed weights or their state already.
+
+        Where it had not, what it began to keep is forgotten: the update may be made again.
+        """
+        if any(_version(tensor) != version for tensor, version in self._marks):
+            return True
+        if self._marks:
+            self.optimizer.state.clear()
+            self.optimizer.state.update(self._known)
+            self._marks = []
+        return False
 
     @torch.no_grad()
     def _add_l1(self) -> None:
@@ -126,3 +161,8 @@ class Updater:
             for name, entry in state.items():
                 if isinstance(entry, Tensor) and entry.shape == weight.shape:
                     state[name] = torch.empty_like(weight).copy_(entry)
+
+
+def _version(tensor: Tensor) -> int:
+    """Return how often a tensor was changed in place."""
+    return tensor._version  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001

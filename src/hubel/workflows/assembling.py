@@ -27,6 +27,7 @@ from hubel.training.losses import balance_weights, build_loss
 from hubel.training.numbers import InUnits, in_units
 from hubel.training.outputs import LossFunction
 from hubel.training.planning import drops_last
+from hubel.training.portions import Portions
 from hubel.training.regularisation import add_dropout
 from hubel.training.settings import Settings
 
@@ -100,15 +101,17 @@ def build_trainer(
     if settings.compile:
         compile_network(module)
     world.share_state(module)
+    portions = Portions()
     return Trainer(
         settings,
         module,
         train_loader(settings, dataset, preprocessing, labels, cache, world),
         loss_of(settings, module, labels),
         run,
-        validate=validation(settings, dataset, preprocessing, cache, world),
+        validate=validation(settings, dataset, preprocessing, portions, cache, world),
         constants=preprocessing.tensors(),
         observers=watchers,
+        portions=portions,
         world=world,
     )
 
@@ -168,6 +171,7 @@ def validation(
     settings: Settings,
     dataset: Dataset,
     preprocessing: Preprocessing,
+    portions: Portions,
     cache: PictureCache | None = None,
     world: World = ALONE,
 ) -> Score | None:
@@ -198,6 +202,7 @@ def validation(
             lambda outputs, targets: fitting(outputs, targets).mean(),
             precision=settings.precision,
             world=world,
+            portions=portions,
         )
 
     return measure

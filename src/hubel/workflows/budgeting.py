@@ -37,7 +37,7 @@ def steps_for_budget(
     """Return how many steps fit into the budget, the measured reason, and seconds for training.
 
     Trains and validates a copy of the network for a few per cent of the budget; weights and random
-    state are left as they were. `began` is the `perf_counter` reading at the program's start.
+    state are left as they were. The budget counts from where the session began.
     """
     seconds = parse_duration(budget, "--budget")
     rehearsed = Draft(dict(draft.choices))
@@ -64,7 +64,7 @@ def steps_for_budget(
         spent_s=time.perf_counter() - session.began,
         final_s=picture_s * tested + REPORT_S,
     )
-    cost = world.share(cost)
+    cost = session.world.share(cost)
     steps = steps_within(seconds, cost, draft["steps_per_pass"])
     training_s = MARGIN * seconds - cost.spent_s - cost.final_s
     reason = (

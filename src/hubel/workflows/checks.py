@@ -10,16 +10,18 @@ from typing import Any, Final
 
 import torch
 
-from hubel.architectures import choose_size
+from hubel.architectures import choose_size, require_size
 from hubel.architectures.arguments import parse_arguments
 from hubel.data.augmentation import Augmentation
 from hubel.data.classical import parse_filters
-from hubel.data.source import Source
+from hubel.data.dataset import Dataset
+from hubel.data.source import VAL, Source
 from hubel.errors import UsageError, look_up
 from hubel.options import TrainOptions
 from hubel.results import Run
 from hubel.training.duration import parse_duration
 from hubel.training.losses import DEFAULT_LOSS, build_loss
+from hubel.training.optimizers import require_momentum
 from hubel.training.recipes import RECIPES
 
 
@@ -57,8 +59,8 @@ _RANGES: Final[dict[str, tuple[str, Callable[[Any], bool]]]] = {
 }
 RESUMABLE: Final = frozenset(
     {
-        *("resume", "epochs", "json", "verbose", "trust_code", "allow_leaks", "checkpoint_every"),
-        *("processes", "restarts"),
+        *("resume", "epochs", "non_finite", "json", "verbose", "processes", "restarts"),
+        *("trust_code", "allow_leaks", "checkpoint_every"),
     }
 )
 """What may be set beside --resume; everything else is frozen in the run's plan."""
@@ -137,6 +139,9 @@ def check_source(options: TrainOptions, source: Source) -> None:
     parse_arguments(options.model_arguments)
     parse_filters(options.filters)
     recipe = look_up(RECIPES, options.recipe, "recipe")
+    if options.size is not None:
+        require_size(options.model, options.size)
+    require_momentum(options.optimizer or recipe.optimizer, options.momentum)
     _check_drops(options, options.schedule or recipe.schedule)
     sets = recipe.augment if options.augment is None else options.augment
     Augmentation.from_names(sets, num_classes=outputs, seed=options.seed, task=task)
@@ -151,6 +156,16 @@ def check_source(options: TrainOptions, source: Source) -> None:
         raise UsageError(
             f"--balance sampling needs one class a picture, but {source.name} is made for {task}: "
             "leave it out."
+        )
+
+
+def check_validated(schedule: str, dataset: Dataset) -> None:
+    """Raise UsageError for a schedule that follows a validation split where there is none."""
+    if schedule == "plateau" and not len(dataset.positions(VAL)):
+        raise UsageError(
+            "The schedule plateau lowers the learning rate where the validation loss falls no "
+            f"more, but {dataset.source.name} has no validation split: choose another --schedule, "
+            "or let hubel make the splits."
         )
 
 

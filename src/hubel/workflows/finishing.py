@@ -78,4 +78,5 @@ def _training(
             model_digest=file_digest(run.weights_file),
             threads=settings.threads,
         ),
+        undone=progress.undone,
     )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from hubel.errors import memory_ran_out
 from hubel.options import TrainOptions
 from hubel.training.duration import parse_duration
+from hubel.training.halving import half
 from hubel.training.hardware.arithmetic import Arithmetic, Wishes, choose_arithmetic
 from hubel.training.hardware.compiling import choose_compile
 from hubel.training.hardware.devices import choose_device
@@ -47,13 +50,14 @@ def fit_to_machine(subject: Subject) -> None:
     if store.is_new:
         subject.watcher.said(f"{store.known.machine.sentence()} Kept in {store.path}.")
     side = draft["size"]
-    inputs = torch.zeros(min(draft["micro_batch"], MOST_TIMED), draft["channels"], side, side)
+    shape = (draft["channels"], side, side)
     wishes = Wishes(
         precision=options.precision,
         channels_last=options.channels_last,
         threads=options.threads,
     )
-    arithmetic = choose_arithmetic(subject.module, inputs, wishes, store, device)
+    most = min(draft["micro_batch"], MOST_TIMED)
+    arithmetic, inputs = _arithmetic(subject.module, (most, *shape), wishes, store, device)
     torch.set_num_threads(arithmetic.threads)
     for name in ("precision", "channels_last", "threads"):
         chosen_by: ChosenBy = "user" if getattr(options, name) is not None else "hubel"
@@ -69,6 +73,27 @@ def fit_to_machine(subject: Subject) -> None:
     )
     chosen_by = "hubel" if options.compile == "auto" else "user"
     draft.choose("compile", compilation.compiles, chosen_by, compilation.reason)
+
+
+def _arithmetic(
+    module: nn.Module,
+    shape: tuple[int, ...],
+    wishes: Wishes,
+    store: Store,
+    device: torch.device,
+) -> tuple[Arithmetic, Tensor]:
+    """Choose arithmetic with so many pictures, or as many of them as memory holds."""
+    pictures, *rest = shape
+    while True:
+        inputs = torch.zeros(pictures, *rest)
+        try:
+            return choose_arithmetic(module, inputs, wishes, store, device), inputs
+        except Exception as error:
+            if pictures == 1 or not memory_ran_out(error):
+                raise
+        # Only here, after the block, has the error let go of the tensors it came from.
+        gc.collect()
+        pictures = half(pictures)
 
 
 def _choose_pictures(subject: Subject, device: torch.device) -> None:

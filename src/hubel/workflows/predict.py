@@ -23,6 +23,7 @@ from hubel.training.hardware.devices import choose_device
 from hubel.training.hardware.heap import keep_heap
 from hubel.training.inference import arithmetic_threads, forward
 from hubel.training.metrics import probabilities
+from hubel.training.portions import Portions
 from hubel.training.trained import Trained, load_trained
 from hubel.workflows.gathering import Gathered, Picture, gather
 from hubel.workflows.predictions_csv import with_csv
@@ -100,10 +101,10 @@ def _predictions(
     decoded = map_ahead(
         decode, gathered, threads=options.threads or available_threads(), ahead=ahead
     )
-    interpreter = trained.interpreter()
+    interpreter, portions = trained.interpreter(), Portions()
     try:
         while batch := list(islice(decoded, options.batch)):
-            yield from _answers(trained, interpreter, batch, options)
+            yield from _answers(trained, interpreter, batch, options, portions)
     finally:
         decoded.close()
 
@@ -119,11 +120,15 @@ def _decoded(trained: Trained, picture: Gathered) -> _Decoded:
 
 
 def _answers(
-    trained: Trained, interpreter: Interpreter, batch: list[_Decoded], options: PredictOptions
+    trained: Trained,
+    interpreter: Interpreter,
+    batch: list[_Decoded],
+    options: PredictOptions,
+    portions: Portions,
 ) -> list[Prediction]:
     """Return the answers for a batch, in order."""
     pixels = [picture.pixels for picture in batch if picture.pixels is not None]
-    answers = iter(_believed(trained, pixels, options.threads))
+    answers = iter(_believed(trained, pixels, options.threads, portions))
     predictions: list[Prediction] = []
     for picture in batch:
         if picture.pixels is None:
@@ -138,12 +143,12 @@ def _answers(
 
 
 def _believed(
-    trained: Trained, pixels: list[NDArray[np.uint8]], threads: int | None
+    trained: Trained, pixels: list[NDArray[np.uint8]], threads: int | None, portions: Portions
 ) -> NDArray[np.float64]:
     """Return calibrated probabilities, or numbers, for pictures in pixels; (pictures, outputs)."""
     if not pixels:
         return np.empty((0, len(trained.card.classes)))
     with arithmetic_threads(threads), torch.inference_mode():
         inputs = trained.preprocessing.normalise(torch.from_numpy(np.stack(pixels)))
-        logits = forward(trained.module, inputs, mirror=trained.card.mirror_tta)
+        logits = forward(trained.module, inputs, mirror=trained.card.mirror_tta, portions=portions)
     return probabilities(trained.card.task, logits.cpu().numpy(), trained.calibrated.temperature)

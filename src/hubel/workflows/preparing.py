@@ -16,6 +16,7 @@ from hubel.data.integrity import inspect_source
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.room import choose_cache
 from hubel.data.source import TRAIN, Source
+from hubel.errors import UsageError
 from hubel.options import TrainOptions
 from hubel.results import Inspection, Run
 from hubel.results.files import write_bytes
@@ -192,10 +193,22 @@ def _fit(options: TrainOptions, draft: Draft, network: Network, session: Session
     draft.choices = world.first(fit).choices
     if world.size > 1:
         draft.choose("processes", world.size, "user", "set by you")
+        _require_whole_shares(options, draft)
     if shared:
         reason = f"a share of the processors for each of {world.size} processes"
         draft.choose("threads", shared, "hubel", reason)
     torch.set_num_threads(draft["threads"])
+
+
+def _require_whole_shares(options: TrainOptions, draft: Draft) -> None:
+    """Have each process compute its share of a batch at once: they wait for one another's."""
+    if options.micro_batch is not None:
+        raise UsageError(
+            "--micro-batch and several --processes exclude each other: each process computes its "
+            "share of the batch at once."
+        )
+    reason = "each process computes its share of the batch at once"
+    draft.choose("micro_batch", draft["batch"], "hubel", reason)
 
 
 def _choose_length(
