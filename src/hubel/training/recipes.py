@@ -31,7 +31,7 @@ RECIPES: Final[Mapping[str, Recipe]] = {
 }  # fmt: skip
 
 
-ADAPTIVE: Final = frozenset({"adagrad", "rmsprop", "adadelta", "adam", "adamw"})
+ADAPTIVE: Final = frozenset({"adagrad", "rmsprop", "adadelta", "adam", "adamw", "muon"})
 """Optimizers whose step does not grow with the gradient."""
 
 NO_WARMUP: Final = frozenset({"cyclic", "onecycle"})
