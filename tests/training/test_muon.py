@@ -12,6 +12,15 @@ from hubel.training.optimizers import build_optimizer
 GRADIENTS = torch.randn(3, 6, 4, 3, 3, generator=torch.Generator().manual_seed(1)).double()
 
 
+def by_iteration(matrix):
+    """The quintic on the singular values themselves."""
+    u, s, v = torch.linalg.svd(matrix, full_matrices=False)
+    s = s / matrix.square().sum().sqrt()
+    for _ in range(5):
+        s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
+    return u @ torch.diag(s) @ v
+
+
 @pytest.mark.parametrize("shape", [(6, 20), (20, 6), (8, 8), (1, 5), (5, 1)])
 def test_singular_values_come_near_one_and_the_directions_stay(shape):
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -22,19 +31,21 @@ def test_singular_values_come_near_one_and_the_directions_stay(shape):
     torch.testing.assert_close(inner, torch.diag(values), rtol=0, atol=1e-9)
 
 
+def test_float32_is_enough_for_singular_values_over_eight_orders():
+    generator = torch.Generator().manual_seed(0)
+    u, _, v = torch.linalg.svd(
+        torch.randn(32, 90, generator=generator, dtype=torch.float64), full_matrices=False
+    )
+    matrix = u @ torch.diag(torch.logspace(0, -8, 32, dtype=torch.float64)) @ v
+    torch.testing.assert_close(
+        orthogonalised(matrix.float()).double(), by_iteration(matrix), rtol=0, atol=5e-3
+    )
+
+
 def test_the_size_of_the_gradient_does_not_matter():
     matrix = torch.randn(4, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     torch.testing.assert_close(orthogonalised(matrix * 1e-4), orthogonalised(matrix))
     assert torch.equal(orthogonalised(torch.zeros(2, 3)), torch.zeros(2, 3))
-
-
-def by_iteration(matrix):
-    """The quintic on the singular values themselves."""
-    u, s, v = torch.linalg.svd(matrix, full_matrices=False)
-    s = s / matrix.square().sum().sqrt()
-    for _ in range(5):
-        s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
-    return u @ torch.diag(s) @ v
 
 
 def test_kernels_follow_the_formula():
