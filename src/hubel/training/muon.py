@@ -25,7 +25,7 @@ SCALE_OF_ADAM: Final = 0.2
 def orthogonalised(matrix: Tensor) -> Tensor:
     """Return nearly U Vᵀ of a matrix U S Vᵀ: all its singular values brought near 1.
 
-    Newton-Schulz: X ← P X with P = a + b X Xᵀ + c (X Xᵀ)², five times from X = M / ‖M‖; the singular
+    Newton-Schulz: X ← P X with P = a + b X Xᵀ + c (X Xᵀ)², five times from X = M / ‖M‖; singular
     values end within 0.7 to 1.2. The steps are polynomials of one matrix and commute, so they act
     on the smaller of MMᵀ and MᵀM (G ← P G P), and M is multiplied once, by their product. Shapes:
     (m, n), returned so. Source: jordan2024muon.

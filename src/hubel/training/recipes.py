@@ -18,8 +18,8 @@ LR_BATCH: Final = 128
 
 RECIPES: Final[Mapping[str, Recipe]] = {
     "default": Recipe(
-        summary="Muon under a cosine with warm-up; passes and batch by the number of pictures; AdamW "
-        "from published weights",
+        summary="Muon (AdamW from published weights) under a cosine with warm-up; passes and batch "
+        "by the number of pictures",
         optimizer="muon", schedule="cosine", warmup=0.2, label_smoothing=0.1, dropout=0.0,
         ema=0.0, clip=None, epochs=None, batch=None,
     ),
