@@ -122,19 +122,7 @@ def resolve(
         "for weights that have learned already" if tuning else "",
     )
     kind = look_up(OPTIMIZERS, optimizer, "optimizer")
-    epochs, batch = recipe.epochs, recipe.batch
-    passes = answers.add(
-        "epochs",
-        fitted_epochs(pictures, whole_split=kind.whole_split) if epochs is None else epochs,
-        f"fitted to {pictures:,} training pictures: fewer pictures are seen more often"
-        if epochs is None
-        else "",
-    )
-    batch = answers.add(
-        "batch",
-        fitted_batch(pictures) if batch is None else min(batch, pictures),
-        f"about twice the square root of {pictures:,} training pictures" if batch is None else "",
-    )
+    passes, batch = _passes_and_batch(answers, recipe, pictures, whole_split=kind.whole_split)
     update = batch * (given.get("accumulate") or 1)
     lr, reason = recipe_lr(recipe, optimizer, update)
     answers.add("lr", lr, reason)
@@ -162,6 +150,25 @@ def resolve(
     for rest in ("dropout", "ema", "clip", "augment"):
         answers.add(rest, getattr(recipe, rest))
     return tuple(answers.choices)
+
+
+def _passes_and_batch(
+    answers: _Answers, recipe: Recipe, pictures: int, *, whole_split: bool
+) -> tuple[int, int]:
+    epochs, batch = recipe.epochs, recipe.batch
+    passes = answers.add(
+        "epochs",
+        fitted_epochs(pictures, whole_split=whole_split) if epochs is None else epochs,
+        f"fitted to {pictures:,} training pictures: fewer pictures are seen more often"
+        if epochs is None
+        else "",
+    )
+    batch = answers.add(
+        "batch",
+        fitted_batch(pictures) if batch is None else min(batch, pictures),
+        f"about twice the square root of {pictures:,} training pictures" if batch is None else "",
+    )
+    return passes, batch
 
 
 class _Answers:
