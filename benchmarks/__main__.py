@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import (
+    ablation,
     check_speed,
     check_timm,
     digits,
@@ -43,6 +44,7 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "transfer": (transfer.add_arguments, transfer.measure),
     "input": (input_alone.add_arguments, input_alone.measure),
     "same-network": (same_network.add_arguments, same_network.measure),
+    "ablation": (ablation.add_arguments, ablation.measure),
     "networks": (networks.add_arguments, networks.measure),
     "time-to-accuracy": (time_to_accuracy.add_arguments, time_to_accuracy.measure),
     "sliding": (sliding_window.add_arguments, sliding_window.measure),

@@ -21,7 +21,7 @@ def test_arguments_in_words():
         "width": 24, "output": "linear", "rate": 0.5, "bias": True, "gate": False, "note": "a=b",
     }  # fmt: skip
     assert type(parse_arguments(["width=24"])["width"]) is int
-    assert built("hubelnet", parse_arguments(["width=4"])).head.in_features == 32
+    assert built("hubelnet", parse_arguments(["width=4"])).head.in_features == 16
 
 
 @pytest.mark.parametrize("word", ["width", "=4", "width="])
@@ -81,4 +81,4 @@ def test_arguments_that_no_network_has(name, arguments, words):
 def test_where_the_memory_is_not_known_nothing_is_refused_for_it(monkeypatch):
     monkeypatch.delattr("os.sysconf")
     assert loading.memory_of_the_machine() == 0
-    assert built("hubelnet", {"width": 2}).head.in_features == 16
+    assert built("hubelnet", {"width": 2}).head.in_features == 8

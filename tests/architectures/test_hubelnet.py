@@ -34,8 +34,8 @@ def sides(net, channels, size):
 def test_the_table_holds_at_any_size(size, channels, width):
     stride = 1 if size < 48 else 2 if size < 96 else 4
     side = -(-size // stride)
-    expected = [(width, side, side)]
-    for stage in range(1, 4):
+    expected = []
+    for stage in range(3):
         side //= 2
         expected.append((width * 2**stage, side, side))
     expected.append(expected[-1])
@@ -44,11 +44,11 @@ def test_the_table_holds_at_any_size(size, channels, width):
 
 
 def test_parameters_by_hand():
-    w, outputs, channels = 16, 10, 1
-    convolutions = 9 * (channels * w + w * 2 * w + 2 * w * 4 * w + 4 * w * 8 * w)
-    pair = 2 * 9 * (8 * w) ** 2
-    normalisations = 2 * (w + 2 * w + 4 * w + 8 * w + 2 * 8 * w)
-    head = 8 * w * outputs + outputs
+    w, outputs, channels = 32, 10, 1
+    convolutions = 9 * (channels * w + w * 2 * w + 2 * w * 4 * w)
+    pair = 2 * 9 * (4 * w) ** 2
+    normalisations = 2 * (w + 2 * w + 4 * w + 2 * 4 * w)
+    head = 4 * w * outputs + outputs
     net = network(outputs=outputs)
     total = sum(p.numel() for p in net.parameters())
     assert total == convolutions + pair + normalisations + head
@@ -67,15 +67,26 @@ def test_block_and_pair_against_their_formulas():
     torch.testing.assert_close(pair(maps), maps + pair.second(pair.first(maps)))
 
 
+@pytest.mark.parametrize(("inputs", "outputs"), [(3, 5), (4, 4), (5, 2)])
+def test_a_block_begins_by_passing_its_inputs_on(inputs, outputs):
+    maps = torch.randn(2, inputs, 6, 6)
+    kept = min(inputs, outputs)
+    weight = hubelnet.ConvBlock(inputs, outputs).conv.weight
+    made = torch.nn.functional.conv2d(maps, weight, padding=1)
+    torch.testing.assert_close(made[:, :kept], maps[:, :kept])
+    assert (weight[kept:] != 0).all()
+    assert weight.requires_grad
+
+
 def test_pairs_deepen_the_last_stage():
-    assert len(network(pairs=0).stages) == 3
-    assert len(network(pairs=3).stages) == 6
+    assert len(network(pairs=0).stages) == 2
+    assert len(network(pairs=3).stages) == 5
 
 
 def test_a_larger_picture_does_not_cost_more_than_the_next_stride():
-    assert sides(network(size=47), 1, 47)[0][1] == 47
-    assert sides(network(size=48), 1, 48)[0][1] == 24
-    assert sides(network(size=96), 1, 96)[0][1] == 24
+    assert sides(network(size=47), 1, 47)[0][1] == 23
+    assert sides(network(size=48), 1, 48)[0][1] == 12
+    assert sides(network(size=96), 1, 96)[0][1] == 12
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_default_size_of_an_unknown_network():
             {"size": 4},
             (
                 "hubelnet needs pictures of at least 8 pixels a side, not 4, at which its layer "
-                "stages.2.pool (MaxPool2d) runs out of pixels; set --size 8 or more."
+                "stages.1.pool (MaxPool2d) runs out of pixels; set --size 8 or more."
             ),
         ),
         (

@@ -69,6 +69,19 @@ def test_mirror_alone_mirrors_exactly() -> None:
     assert seen == {True, False}
 
 
+def test_pictures_are_mirrored_by_turns() -> None:
+    first, second, third = (
+        np.linalg.det(matrices("mirror", epoch=epoch)[:, :2, :2]) < 0 for epoch in range(3)
+    )
+    np.testing.assert_array_equal(first, ~second)
+    np.testing.assert_array_equal(first, third)
+    other = np.linalg.det(matrices("mirror", seed=4)[:, :2, :2]) < 0
+    assert 0.46 < (first == other).mean() < 0.54
+    # A picture that a pass draws twice is seen both ways.
+    again = augmentation("mirror").matrices(0, MANY, NONE_BEFORE + 1, 28)
+    np.testing.assert_array_equal(np.linalg.det(again[:, :2, :2]) < 0, second)
+
+
 def test_light_stays_within_its_bounds() -> None:
     light = augmentation("safe").light(0, MANY, NONE_BEFORE)
     assert light is not None

@@ -44,14 +44,14 @@ def test_every_choice_is_an_option_and_has_a_reason(recipe):
 def test_fitted_values_stay_in_their_bounds(pictures):
     assert 8 <= fitted_epochs(pictures) <= 120
     batch = fitted_batch(pictures)
-    assert batch in {16, 32, 64}
+    assert batch in {16, 32, 64, 128}
     assert fitted_epochs(pictures + 1) <= fitted_epochs(pictures)
     assert fitted_batch(pictures + 1) >= batch
 
 
 def test_fitted_values_of_known_sets():
     assert [fitted_epochs(n) for n in (140, 1_221, 51_000)] == [120, 57, 9]
-    assert [fitted_batch(n) for n in (140, 1_221, 51_000)] == [16, 32, 64]
+    assert [fitted_batch(n) for n in (140, 1_221, 51_000)] == [32, 64, 128]
     assert fitted_epochs(50, whole_split=True) == 300
 
 
@@ -99,6 +99,18 @@ def test_every_schedule_can_be_built_from_what_is_resolved(schedule):
     )
     assert made.at(49) > 0
     assert (found["warmup"] == 0.0) == (schedule in NO_WARMUP or not RECIPES["default"].warmup)
+
+
+def test_published_weights_are_tuned_with_adamw_unless_something_else_is_set():
+    def optimizer(recipe="default", **given):
+        choices = resolve(recipe, given, pictures=500, pretrained=True)
+        return next(choice for choice in choices if choice.name == "optimizer")
+
+    assert optimizer().value == "adamw"
+    assert optimizer().reason == "for weights that have learned already"
+    assert optimizer(optimizer="muon").value == "muon"
+    assert optimizer("classical").value == RECIPES["classical"].optimizer
+    assert values(resolve("default", {}, pictures=500))["optimizer"] == "muon"
 
 
 def test_gd_takes_more_passes():

@@ -20,7 +20,7 @@ SETS: Final[dict[str, str]] = {
     "safe": "small shifts, zooms, rotations and changes of light",
     "shift": "the picture moves by up to an eighth of its side each way",
     "crop": "a random square of 7/8 of the side, enlarged to the whole",
-    "mirror": "left and right are exchanged in half of the pictures",
+    "mirror": "left and right are exchanged in half of the pictures, by turns: every other pass",
     "mixup": "two pictures and their labels are blended",
     "cutmix": "a rectangle of another picture, and as much of its label, is put in",
     "erasing": "a rectangle is replaced by the mean in half of the pictures",
@@ -43,7 +43,7 @@ SHIFT_FAR: Final = 1 / 8
 CROP: Final = 7 / 8
 """Share of the side that the set crop keeps: 224 pixels of 256, as for ImageNet."""
 
-_GEOMETRY, _LIGHT, _BATCH, _PLACE = range(4)  # streams of random numbers that never meet
+_GEOMETRY, _LIGHT, _BATCH, _PLACE, _MIRROR = range(5)  # streams of random numbers that never meet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +111,7 @@ class Augmentation:
         """
         if not {"safe", "mirror", "shift", "crop"} & set(self.names):
             return None
-        draws = uniforms(self._keys(epoch, positions, times, _GEOMETRY), 5)
+        draws = uniforms(self._keys(epoch, positions, times, _GEOMETRY), 4)
         signed = 2 * draws - 1
         angle, zoom, shift = np.zeros(len(positions)), np.ones(len(positions)), np.zeros((2, 1))
         if "safe" in self.names:
@@ -127,7 +127,7 @@ class Augmentation:
                 zoom = zoom / CROP
                 # Before the zoom, which takes a pixel of the output to CROP of one.
                 shift = shift + (1 / CROP - 1) / 2 * size * place[2:]
-        flip = np.where((draws[4] < 0.5) & ("mirror" in self.names), -1.0, 1.0)
+        flip = self._mirrored(epoch, positions, times) if "mirror" in self.names else 1.0
         cosine, sine = np.cos(angle) / zoom, np.sin(angle) / zoom
         matrices = np.zeros((len(positions), 3, 3))
         matrices[:, 0, 0], matrices[:, 0, 1] = cosine * flip, -sine
@@ -138,6 +138,17 @@ class Augmentation:
         matrices[:, 1, 2] = matrices[:, 1, 0] * start[0] + matrices[:, 1, 1] * start[1] + centre
         matrices[:, 2, 2] = 1.0
         return matrices
+
+    def _mirrored(
+        self, epoch: int, positions: NDArray[np.int64], times: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return -1 where a picture is mirrored, else 1: half of the pictures, then the others.
+
+        Two passes show each picture both ways; by chance, half of the pictures would be seen one
+        way twice. Source: jordan2024airbench.
+        """
+        first = hashes(self.seed, _MIRROR, positions) & np.uint64(1)
+        return np.where((first.astype(np.int64) + epoch + times) % 2 == 0, -1.0, 1.0)
 
     def light(
         self, epoch: int, positions: NDArray[np.int64], times: NDArray[np.int64]

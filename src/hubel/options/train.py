@@ -17,6 +17,7 @@ OptimizerName = Literal[
     "adadelta",
     "adam",
     "adamw",
+    "muon",
 ]
 ScheduleName = Literal[
     "constant", "step", "linear", "exponential", "plateau", "cyclic", "onecycle", "cosine"
@@ -72,10 +73,10 @@ class TrainOptions(PreprocessingOptions):
     """Highest learning rate of the schedule."""
 
     momentum: float | None = None
-    """Momentum (of momentum, nesterov and rmsprop; the first beta of adam and adamw)."""
+    """Momentum (of momentum, nesterov and rmsprop; the first beta of adam and adamw; muon)."""
 
     weight_decay: float | None = None
-    """L2 regularisation (decoupled in adamw)."""
+    """L2 regularisation (decoupled in adamw and muon)."""
 
     l1: float = 0.0
     """L1 regularisation: this times the sum of the absolute weights is added to the loss."""

@@ -11,6 +11,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from hubel.errors import UsageError, look_up
+from hubel.training.muon import Muon
 from hubel.training.rmsprop import DampedRMSprop
 
 Groups = list[dict[str, Any]]
@@ -98,6 +99,13 @@ OPTIMIZERS: Final[Mapping[str, OptimizerKind]] = {
         ),
         lr=4e-3, momentum=0.9, weight_decay=0.05,
         formula="w -= lr decay w; then as adam", source="loshchilov2019decoupled",
+    ),
+    "muon": OptimizerKind(
+        build=lambda groups, lr, momentum: Muon(groups, lr=lr, momentum=momentum),
+        lr=0.014, momentum=0.9, weight_decay=0.05,
+        formula="kernels: v = m v + (1 - m) g; w -= lr decay w + 0.2 lr sqrt(max(rows, columns)) "
+        "U V^T of (1 - m) g + m v; all else as adamw",
+        source="jordan2024muon",
     ),
 }  # fmt: skip
 

@@ -43,7 +43,13 @@ def draft_settings(options: TrainOptions, facts: Facts) -> Draft:
     for name in _PLAIN:
         _take(draft, name, getattr(options, name), TrainOptions.__dataclass_fields__[name].default)
     given = {name: getattr(options, name) for name in TrainOptions.__dataclass_fields__}
-    for choice in resolve(options.recipe, given, pictures=facts.train_pictures, task=facts.task):
+    for choice in resolve(
+        options.recipe,
+        given,
+        pictures=facts.train_pictures,
+        task=facts.task,
+        pretrained=bool(facts.pretrained),
+    ):
         draft.choices[choice.name] = choice
     _choose_network(draft, options, facts)
     _own(draft, "patience", options.patience, None, "the schedule ends the training", "default")

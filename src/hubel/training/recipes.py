@@ -18,8 +18,9 @@ LR_BATCH: Final = 128
 
 RECIPES: Final[Mapping[str, Recipe]] = {
     "default": Recipe(
-        summary="AdamW under a cosine with warm-up; passes and batch by the number of pictures",
-        optimizer="adamw", schedule="cosine", warmup=0.2, label_smoothing=0.1, dropout=0.0,
+        summary="Muon (AdamW from published weights) under a cosine with warm-up; passes and batch "
+        "by the number of pictures",
+        optimizer="muon", schedule="cosine", warmup=0.2, label_smoothing=0.1, dropout=0.0,
         ema=0.0, clip=None, epochs=None, batch=None,
     ),
     "classical": Recipe(
@@ -31,8 +32,11 @@ RECIPES: Final[Mapping[str, Recipe]] = {
 }  # fmt: skip
 
 
-ADAPTIVE: Final = frozenset({"adagrad", "rmsprop", "adadelta", "adam", "adamw"})
+ADAPTIVE: Final = frozenset({"adagrad", "rmsprop", "adadelta", "adam", "adamw", "muon"})
 """Optimizers whose step does not grow with the gradient."""
+
+FINE_TUNER: Final = "adamw"
+"""Optimizer of the default recipe where training starts from published weights."""
 
 NO_WARMUP: Final = frozenset({"cyclic", "onecycle"})
 """Schedules that rise by themselves."""
@@ -49,8 +53,8 @@ def fitted_epochs(pictures: int, *, whole_split: bool = False) -> int:
 
 
 def fitted_batch(pictures: int) -> int:
-    """Return the power of two nearest to sqrt(pictures), from 16 to 64."""
-    return max(16, min(64, 2 ** round(math.log2(math.sqrt(max(pictures, 1))))))
+    """Return the power of two nearest to 2 sqrt(pictures), from 16 to 128."""
+    return max(16, min(128, 2 ** round(math.log2(2 * math.sqrt(max(pictures, 1))))))
 
 
 def fitted_strength(epochs: int) -> float:
@@ -94,33 +98,31 @@ def recipe_lr(recipe: Recipe, optimizer: str, batch: int) -> tuple[float, str]:
 
 
 def resolve(
-    name: str, given: Mapping[str, Any], *, pictures: int, task: Task = "classification"
+    name: str,
+    given: Mapping[str, Any],
+    *,
+    pictures: int,
+    task: Task = "classification",
+    pretrained: bool = False,
 ) -> tuple[Choice, ...]:
     """Return every setting of the recipe called `name` with its value and its reason.
 
     `given` maps names of `TrainOptions` to what the user set (absent or None: not set); those
     values stand as they are, and what depends on them follows. `pictures` counts the training
-    split. Settings: optimizer, epochs, batch, lr, momentum, weight_decay, schedule, warmup, loss,
-    milestones, step_factor, label_smoothing, dropout, ema, clip, augment. Errors: UsageError for an
-    unknown recipe or name.
+    split; `pretrained` says that training starts from published weights. Settings: optimizer,
+    epochs, batch, lr, momentum, weight_decay, schedule, warmup, loss, milestones, step_factor,
+    label_smoothing, dropout, ema, clip, augment. Errors: UsageError for an unknown recipe or name.
     """
     recipe = look_up(RECIPES, name, "recipe")
     answers = _Answers(name, given, recipe.sources)
-    optimizer = answers.add("optimizer", recipe.optimizer)
+    tuning = pretrained and recipe is RECIPES["default"]
+    optimizer = answers.add(
+        "optimizer",
+        FINE_TUNER if tuning else recipe.optimizer,
+        "for weights that have learned already" if tuning else "",
+    )
     kind = look_up(OPTIMIZERS, optimizer, "optimizer")
-    epochs, batch = recipe.epochs, recipe.batch
-    passes = answers.add(
-        "epochs",
-        fitted_epochs(pictures, whole_split=kind.whole_split) if epochs is None else epochs,
-        f"fitted to {pictures:,} training pictures: fewer pictures are seen more often"
-        if epochs is None
-        else "",
-    )
-    batch = answers.add(
-        "batch",
-        fitted_batch(pictures) if batch is None else min(batch, pictures),
-        f"about the square root of {pictures:,} training pictures" if batch is None else "",
-    )
+    passes, batch = _passes_and_batch(answers, recipe, pictures, whole_split=kind.whole_split)
     update = batch * (given.get("accumulate") or 1)
     lr, reason = recipe_lr(recipe, optimizer, update)
     answers.add("lr", lr, reason)
@@ -148,6 +150,25 @@ def resolve(
     for rest in ("dropout", "ema", "clip", "augment"):
         answers.add(rest, getattr(recipe, rest))
     return tuple(answers.choices)
+
+
+def _passes_and_batch(
+    answers: _Answers, recipe: Recipe, pictures: int, *, whole_split: bool
+) -> tuple[int, int]:
+    epochs, batch = recipe.epochs, recipe.batch
+    passes = answers.add(
+        "epochs",
+        fitted_epochs(pictures, whole_split=whole_split) if epochs is None else epochs,
+        f"fitted to {pictures:,} training pictures: fewer pictures are seen more often"
+        if epochs is None
+        else "",
+    )
+    batch = answers.add(
+        "batch",
+        fitted_batch(pictures) if batch is None else min(batch, pictures),
+        f"about twice the square root of {pictures:,} training pictures" if batch is None else "",
+    )
+    return passes, batch
 
 
 class _Answers:
