@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+import msgspec
+
 from hubel.results import EpochRow
 
 _COLUMNS: Final = tuple(EpochRow.__dataclass_fields__)
@@ -39,7 +41,13 @@ class Progress:
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Progress:
-        """Return the progress that `values` gave; KeyError where something is missing."""
+        """Return the progress that `values` gave.
+
+        Errors: KeyError where something is missing, ValueError where it has another type.
+        """
         found = {name: values[name] for name in cls.__dataclass_fields__}
-        rows = [EpochRow(**dict(zip(_COLUMNS, row, strict=True))) for row in found.pop("rows")]
-        return cls(rows=rows, **found)
+        rows = [dict(zip(_COLUMNS, row, strict=True)) for row in found["rows"]]
+        progress = msgspec.convert({**found, "rows": rows}, cls)
+        if min(progress.step, progress.hits, progress.pictures) < 0:
+            raise ValueError("a count is below 0")
+        return progress
