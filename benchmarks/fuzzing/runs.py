@@ -199,7 +199,8 @@ def _checkpoint(folder: Path) -> Target:
         try:
             steps_done(checkpoint)
             _restore(trainer, checkpoint, run)
-            trainer.updater.rate(trainer.progress.step)
+            if trainer.progress.step < trainer.updater.timeline.total:
+                trainer.updater.rate(trainer.progress.step)
         except HubelError:
             return
 

@@ -291,3 +291,25 @@ def test_the_json_reader_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "plan.json").write_text('{"choices": []}')
     with pytest.raises(RunError, match="it is larger than"):
         Run(tmp_path).plan()
+
+
+def test_a_real_limit_of_the_system_on_files(pictures: Path, whole: bytes, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    out = tmp_path / "run"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+
+    try:
+        limit()
+        with pytest.raises(RunError, match=r"last\.safetensors: File too large"):
+            hubel.train(pictures, out=out, **SETTINGS)
+        assert not out.exists(), "nothing to keep"
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        with pytest.raises(RunError, match=r"safetensors: File too large.*go on with: hubel train"):
+            hubel.train(pictures, out=out, watcher=Told(2, limit), **SETTINGS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert hubel.train(resume=out).weights_file.read_bytes() == whole
+    assert not list(out.rglob("*.tmp"))

@@ -21,7 +21,7 @@ from hubel.data.manifest import read_manifest
 from hubel.errors import HubelError, RunError
 from hubel.results import Plan, Run
 from hubel.results.files import write_json
-from hubel.training.checkpoint import load, load_tensors, save_tensors
+from hubel.training.checkpoint import Checkpoint, load, load_tensors, save, save_tensors
 from hubel.training.settings import settings_of
 from hubel.workflows.report import write_report
 from pictures import make_folder
@@ -222,3 +222,28 @@ def test_a_sealed_card_that_asks_for_the_impossible(
     write_json(run.model_file, changed)
     with pytest.raises(HubelError):
         predict(run)
+
+
+@pytest.mark.parametrize(
+    ("changes", "hint"),
+    [
+        ({"step": 10**6}, "stands at step 1,000,000"),
+        ({"step": -1}, "does not say how many steps"),
+        ({"step": "3"}, "does not say how many steps"),
+        ({"rows": [[1]]}, "does not fit its network and plan"),
+        ({"rows": 3}, "does not fit its network and plan"),
+        ({"hits": -1}, "does not fit its network and plan"),
+        ({"seconds": "x"}, "does not fit its network and plan"),
+        ({"updater": None}, "does not fit its network and plan"),
+        ({"updater": {"numbers": {"x.y": 1}, "plateau": None}}, "does not fit its network"),
+    ],
+)
+def test_a_sealed_checkpoint_that_does_not_fit(
+    changes: dict[str, Any], hint: str, run: Run
+) -> None:
+    path = run.checkpoints / "last.safetensors"
+    stored = load(path)
+    save(path, Checkpoint(stored.tensors, {**stored.values, **changes}))
+    run.report_file.unlink()
+    with pytest.raises(RunError, match=hint):
+        hubel.train(resume=run.path)

@@ -103,3 +103,20 @@ def test_numpy_scalars_are_written_as_numbers() -> None:
 def test_what_has_no_place_in_json() -> None:
     with pytest.raises(NotImplementedError, match="object has no place in JSON"):
         to_json(object())
+
+
+def test_a_device_is_written_and_not_replaced() -> None:
+    full = Path("/dev/full")
+    if not full.is_char_device():
+        pytest.skip("this system has no /dev/full")
+    with pytest.raises(RunError, match="Could not write /dev/full: No space left on device"):
+        write_bytes(full, b"x")
+    assert full.is_char_device()
+
+
+def test_the_file_behind_a_link_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("file")
+    write_bytes(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "file").read_bytes() == b"new"

@@ -32,9 +32,16 @@ MAX_BYTES: Final = 1 << 30
 def atomic(path: Path) -> Generator[Path]:
     """Give a temporary path beside `path`; when the block ends well, sync it and move it there.
 
-    A reader sees the old file or the new file, never a part. Errors: RunError when the disk is
-    full or the folder cannot be written; the old file is intact then.
+    A reader sees the old file or the new file, never a part. What a link points to is replaced,
+    not the link; what is no file (/dev/stdout, a pipe) is written as it is. Errors: RunError when
+    the disk is full or the folder cannot be written; the old file is intact then.
     """
+    if path.is_symlink():
+        path = path.resolve()
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with _named(path):
+            yield path
+        return
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
@@ -51,6 +58,15 @@ def atomic(path: Path) -> Generator[Path]:
         # What kept the file from being written may keep it from being removed.
         with suppress(OSError):
             temporary.unlink()
+
+
+@contextmanager
+def _named(path: Path) -> Generator[None]:
+    """Name what could not be written; RunError."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"Could not write {path}: {error.strerror or error}.") from error
 
 
 def _sync_folder(folder: Path) -> None:

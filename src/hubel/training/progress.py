@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+import msgspec
+
 from hubel.results import EpochRow
 
 _COLUMNS: Final = tuple(EpochRow.__dataclass_fields__)
@@ -44,6 +46,7 @@ class Progress:
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Progress:
+<<<<<<< HEAD
         """Return the progress that `values` gave; KeyError where something is missing.
 
         Checkpoints of older runs do not count undone steps: they had none.
@@ -52,3 +55,15 @@ class Progress:
         found = {name: values[name] for name in names}
         rows = [EpochRow(**dict(zip(_COLUMNS, row, strict=True))) for row in found.pop("rows")]
         return cls(rows=rows, **found)
+=======
+        """Return the progress that `values` gave.
+
+        Errors: KeyError where something is missing, ValueError where it has another type.
+        """
+        found = {name: values[name] for name in cls.__dataclass_fields__}
+        rows = [dict(zip(_COLUMNS, row, strict=True)) for row in found["rows"]]
+        progress = msgspec.convert({**found, "rows": rows}, cls)
+        if min(progress.step, progress.hits, progress.pictures) < 0:
+            raise ValueError("a count is below 0")
+        return progress
+>>>>>>> faults

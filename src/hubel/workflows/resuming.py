@@ -176,6 +176,12 @@ def _restore(trainer: Trainer, checkpoint: Checkpoint, run: Run) -> None:
             f"The checkpoint of {run.path} does not fit its network and plan ({first}): the plan "
             "or the model card was edited, or hubel has changed. Train anew."
         ) from error
+    step, total = trainer.progress.step, trainer.updater.timeline.total
+    if step > total:
+        raise RunError(
+            f"The checkpoint of {run.path} does not fit its plan: it stands at step {step:,}, but "
+            f"the plan ends after {total:,}. Restore both from one copy, or train anew."
+        )
 
 
 def _new_schedule(rate: Callable[[int], float], settings: Settings, done: int) -> str:
