@@ -78,7 +78,10 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
 
 
 def state(trainer: Trainer) -> dict[str, Tensor]:
-    return {name: tensor.clone() for name, tensor in trainer.keeping._state(trainer.progress).tensors.items()}
+    return {
+        name: tensor.clone()
+        for name, tensor in trainer.keeping._state(trainer.progress).tensors.items()
+    }
 
 
 @pytest.mark.parametrize("back", [False, True])

@@ -12,7 +12,6 @@ import msgspec
 from hubel.results import EpochRow
 
 _COLUMNS: Final = tuple(EpochRow.__dataclass_fields__)
-_NEWER: Final = frozenset({"undone", "in_a_row"})
 
 
 @dataclass(slots=True)
@@ -46,16 +45,6 @@ class Progress:
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Progress:
-<<<<<<< HEAD
-        """Return the progress that `values` gave; KeyError where something is missing.
-
-        Checkpoints of older runs do not count undone steps: they had none.
-        """
-        names = [name for name in cls.__dataclass_fields__ if name not in _NEWER or name in values]
-        found = {name: values[name] for name in names}
-        rows = [EpochRow(**dict(zip(_COLUMNS, row, strict=True))) for row in found.pop("rows")]
-        return cls(rows=rows, **found)
-=======
         """Return the progress that `values` gave.
 
         Errors: KeyError where something is missing, ValueError where it has another type.
@@ -66,4 +55,3 @@ class Progress:
         if min(progress.step, progress.hits, progress.pictures) < 0:
             raise ValueError("a count is below 0")
         return progress
->>>>>>> faults
