@@ -42,7 +42,7 @@ def test_a_picture_goes_while_training_runs(tmp_path: Path, keep: int, reason: s
     watcher = Spoil(picture, original[:keep] if keep else None)
     out = tmp_path / "run"
     with pytest.raises(TrainingError, match=rf"(?s)read any more: .*({reason}).*training is saved"):
-        hubel.train(folder, out=out, watcher=watcher, channels_last=True, **QUICK)
+        hubel.train(folder, out=out, watcher=watcher, cache="none", channels_last=True, **QUICK)
     with pytest.raises(RunError, match="have changed since"):
         hubel.train(resume=out)
     picture.write_bytes(original)

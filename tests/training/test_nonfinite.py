@@ -22,7 +22,6 @@ from hubel.training.checkpoint import load_newest
 from hubel.training.events import Refusal
 from hubel.training.loop import Interrupted, Trainer
 from hubel.training.nonfinite import Limits, NonFiniteLog, NotFinite, culprits
-from hubel.training.progress import Progress
 from stripes import CLASSES, SETTINGS, StopAt, assert_same, make_trainer
 
 BAD = 7
@@ -193,12 +192,6 @@ def test_a_log_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "nonfinite.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(RunError, match=r"Could not read .*nonfinite\.csv"):
         NonFiniteLog(Run(tmp_path)).started(SETTINGS, 0)
-
-
-def test_older_checkpoints_have_no_undone_steps() -> None:
-    values = Progress(step=3).values()
-    del values["undone"], values["in_a_row"]
-    assert Progress.from_values(values) == Progress(step=3)
 
 
 def test_a_picture_that_is_gone_ends_a_training_where_it_can_go_on(tmp_path: Path) -> None:

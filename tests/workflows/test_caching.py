@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from hubel.data.cache import PictureCache
 from hubel.errors import UsageError
-from hubel.workflows.caching import tell_problem
+from hubel.workflows.caching import close_cache
 from hubel.workflows.train import train
 from hubel.workflows.watching import Watcher
 
@@ -69,9 +69,10 @@ def test_a_problem_is_told_once(tmp_path: Path) -> None:
             told.append(sentence)
 
     cache = PictureCache(tmp_path / "gone", 1000, 1)
-    tell_problem(cache, Listener())
+    close_cache(cache, Listener())
     assert told == []
+    cache = PictureCache(tmp_path / "gone", 1000, 1)
     cache.put(0, np.zeros((2, 2, 1), np.uint8))
-    tell_problem(cache, Listener())
+    close_cache(cache, Listener())
     assert len(told) == 1
     assert "are decoded in each pass" in told[0]

@@ -16,8 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import hubel
 from hubel.errors import HubelError
 from hubel.results import Run
-from hubel.workflows import checking
-from hubel.workflows import train as training
+from hubel.workflows import checking, preparing
 from hubel.workflows.watching import Watcher
 from pictures import make_folder
 
@@ -50,7 +49,7 @@ def checked(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_without_a_check_the_bits_are_the_same(
     checked: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "check_before", lambda *_: None)
+    monkeypatch.setattr(preparing, "check_before", lambda *_: None)
     run = hubel.train(folder, out=tmp_path / "run", **QUICK)
     assert not run.stage_file("check").is_file()
     assert run.weights_file.read_bytes() == checked.weights_file.read_bytes()

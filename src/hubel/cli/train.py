@@ -2,11 +2,16 @@
 
 from math import isnan
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from hubel.options import TrainOptions
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hubel.results import Run
 
 
 def train(
@@ -27,8 +32,6 @@ def train(
     del config  # Read before parsing, see hubel.cli.main.
     from hubel.cli.console import console, print_json
     from hubel.cli.progress import TerminalWatcher
-    from hubel.cli.tables import metrics_table
-    from hubel.training.duration import spoken
     from hubel.training.launched import Launched
     from hubel.training.loop import Interrupted
     from hubel.workflows.train import train as run_training
@@ -45,6 +48,17 @@ def train(
         return 130
     if not speaks:
         return 0
+    _show(run, out)
+    if settings.json:
+        print_json(_summary(run))
+    return 0
+
+
+def _show(run: "Run", out: "Console") -> None:
+    """Print what came out of the training."""
+    from hubel.cli.tables import metrics_table
+    from hubel.training.duration import spoken
+
     training, evaluation = run.training(), run.evaluation()
     assert training is not None
     waited = training.waiting_share
@@ -53,20 +67,22 @@ def train(
     if evaluation is not None:
         out.print(metrics_table(evaluation))
     out.print(f"Report: {run.report_file}")
-    if settings.json:
-        print_json(
-            {
-                "run": str(run.path),
-                "model": training.model,
-                "params": training.params,
-                "epochs": training.epochs,
-                "seconds": training.seconds,
-                "waiting_share": training.waiting_share,
-                "best_epoch": training.best_epoch,
-                "best_val_score": training.best_val_score,
-                "score_name": training.score_name,
-                "ended": training.ended,
-                "test": training.test,
-            }
-        )
-    return 0
+
+
+def _summary(run: "Run") -> dict[str, Any]:
+    """Return the document of --json."""
+    training = run.training()
+    assert training is not None
+    return {
+        "run": str(run.path),
+        "model": training.model,
+        "params": training.params,
+        "epochs": training.epochs,
+        "seconds": training.seconds,
+        "waiting_share": training.waiting_share,
+        "best_epoch": training.best_epoch,
+        "best_val_score": training.best_val_score,
+        "score_name": training.score_name,
+        "ended": training.ended,
+        "test": training.test,
+    }
