@@ -86,7 +86,7 @@ def settings_view(run: Run, plan: Plan) -> SettingsView:
 def _frozen(plan: Plan) -> str:
     """Return when the plan was made; a budget may revise its number of steps on the way."""
     revisions = next((c.value for c in plan.choices if c.name == "revisions"), None)
-    if not revisions:
+    if not isinstance(revisions, list) or not revisions:
         return "The plan was frozen before the first step."
     return (
         "The plan was frozen before the first step; to keep the budget, its number of steps was "
