@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from benchmarks import (
@@ -12,13 +16,17 @@ from benchmarks import (
     digits,
     fashion,
     fuzz,
-    memory,
+    growth,
+    input_alone,
     networks,
     resume,
+    same_network,
     sliding_window,
     start,
+    time_to_accuracy,
     transfer,
 )
+from benchmarks.peers import plots
 from benchmarks.recording import RESULTS, Section, record
 
 Benchmark = tuple[Callable[[argparse.ArgumentParser], None], Callable[..., Section]]
@@ -31,15 +39,27 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "fashion": (fashion.add_arguments, fashion.measure),
     "fuzz": (fuzz.add_arguments, fuzz.measure),
     "resume": (resume.add_arguments, resume.measure),
-    "memory": (memory.add_arguments, memory.measure),
+    "growth": (growth.add_arguments, growth.measure),
     "transfer": (transfer.add_arguments, transfer.measure),
+    "input": (input_alone.add_arguments, input_alone.measure),
+    "same-network": (same_network.add_arguments, same_network.measure),
     "networks": (networks.add_arguments, networks.measure),
+    "time-to-accuracy": (time_to_accuracy.add_arguments, time_to_accuracy.measure),
     "sliding": (sliding_window.add_arguments, sliding_window.measure),
 }
 
 
+def _stop(number: int, frame: object) -> None:
+    """End as after an interrupt, so that the process that is measured ends, too."""
+    del frame
+    sys.exit(128 + number)
+
+
 def main() -> None:
     """Run one benchmark."""
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(143)
+    )  # The process that is measured goes, too.
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     names = parser.add_subparsers(dest="name", required=True, metavar="NAME")
     for name, (add_arguments, measure) in BENCHMARKS.items():
@@ -47,10 +67,12 @@ def main() -> None:
         child = names.add_parser(name, help=summary, description=summary)
         add_arguments(child)
         child.add_argument(
-            "--no-record", action="store_true", help=f"leave {RESULTS.name} as it is"
+            "--no-record", action="store_true", help=f"leave {RESULTS.name} and plots as they are"
         )
     arguments = vars(parser.parse_args())
     name, keep = arguments.pop("name"), not arguments.pop("no_record")
+    if not keep:
+        plots.write_to(Path(tempfile.gettempdir()) / "hubel-benchmark-plots")
     section = BENCHMARKS[name][1](**arguments)
     print(section.markdown())
     if keep:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +14,19 @@ from typing import Final
 
 RESULTS: Final = Path(__file__).with_name("RESULTS.md")
 _PACKAGES: Final = ("hubel", "torch", "torchvision", "numpy")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A further table of a section."""
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def markdown(self) -> str:
+        """Return the table below its title."""
+        return f"**{self.title}**\n\n{_table(self.header, self.rows)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,26 +40,44 @@ class Section:
     rows: Sequence[Sequence[str]]
     verdict: str
     """What follows from it, goal included."""
+    tables: Sequence[Table] = ()
+    pictures: Mapping[str, Path] = field(default_factory=dict[str, Path])
+    """Files by what they show."""
+    versions: Sequence[str] = ()
+    """Versions of the peers, as `fastai 2.8.12`."""
 
     def markdown(self) -> str:
         """Return the section, with where and when it was measured."""
-        lines = [" | ".join(cells) for cells in (self.header, ["---"] * len(self.header))]
-        lines += [" | ".join(row) for row in self.rows]
-        table = "\n".join(f"| {line} |" for line in lines)
-        return f"## {self.title}\n\n{self.what}\n\n{table}\n\n{self.verdict}\n\n{conditions()}\n"
+        parts = [f"## {self.title}", self.what, _table(self.header, self.rows)]
+        parts += [table.markdown() for table in self.tables]
+        parts += [f"![{shown}]({_relative(path)})" for shown, path in self.pictures.items()]
+        parts += [self.verdict, conditions(self.versions)]
+        return "\n\n".join(parts) + "\n"
 
 
-def conditions() -> str:
-    """Return versions, hardware and date in a line."""
-    versions = ", ".join(f"{package} {version(package)}" for package in _PACKAGES)
+def _relative(path: Path) -> str:
+    """Return a path as RESULTS.md names it; one that lies elsewhere is named whole."""
+    below = path.is_relative_to(RESULTS.parent)
+    return (path.relative_to(RESULTS.parent) if below else path).as_posix()
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    lines = [" | ".join(cells) for cells in (header, ["---"] * len(header), *rows)]
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def conditions(more: Sequence[str] = ()) -> str:
+    """Return versions, hardware and date in a line, with `more` versions at its end."""
+    versions = ", ".join([*(f"{package} {version(package)}" for package in _PACKAGES), *more])
     return (
-        f"*{datetime.now(UTC):%Y-%m-%d}; {_processor()}, {os.cpu_count()} processors; "
+        f"*{datetime.now(UTC):%Y-%m-%d}; {processor()}, {os.cpu_count()} processors; "
         f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, "
         f"{versions}.*"
     )
 
 
-def _processor() -> str:
+def processor() -> str:
     """Return the processor's name where the system tells it."""
     try:
         text = Path("/proc/cpuinfo").read_text("utf-8")

@@ -129,8 +129,9 @@ def test_augmentation_and_fit_are_one_resampling(pictures) -> None:
     drawn = made.augmentation.matrices(3, ALL[:8], zero, 8)
     contrast, brightness = made.augmentation.light(3, ALL[:8], zero)
     for place in range(8):
-        fit = np.vstack([made.preprocessing.geometry(*IMAGES[place].shape[:2]), [0, 0, 1]])
-        pixels = made.preprocessing.resample(IMAGES[place], (fit @ drawn[place])[:2]) / 255
+        decoded = made.preprocessing.pixels(IMAGES[place])
+        fit = np.vstack([made.preprocessing.geometry(*decoded.shape[:2]), [0, 0, 1]])
+        pixels = made.preprocessing.resample(decoded, (fit @ drawn[place])[:2]) / 255
         lit = contrast[place] * (pixels - pixels.mean()) + pixels.mean() + brightness[place]
         expected = lit.clip(0, 1).transpose(2, 0, 1)
         np.testing.assert_allclose(batch.inputs[place], expected, atol=1e-6)

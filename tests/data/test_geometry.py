@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from torchvision.transforms import v2
 
-from hubel.data.geometry import RESIZE_FROM, border_colour, fit_matrix, is_identity, resample
+from hubel.data.geometry import (
+    RESIZE_FROM,
+    border_colour,
+    fit_matrix,
+    is_identity,
+    resample,
+    shrunk,
+)
 
 SIDES = st.integers(1, 60)
 FITS = ("crop", "letterbox", "squash")
@@ -216,4 +223,78 @@ def test_many_channels_are_alike() -> None:
     together = resample(pixels, matrix, 9)
     for channel in range(11):
         alone = resample(np.ascontiguousarray(pixels[:, :, channel : channel + 1]), matrix, 9)
+        np.testing.assert_array_equal(together[:, :, channel], alone[:, :, 0])
+
+
+@given(
+    st.integers(1, 300), st.integers(1, 300), st.integers(1, 60), st.sampled_from(FITS),
+    st.sampled_from([0.5, 0.875, 1.0]), st.sampled_from([1.0, 8 / 7, 2.0]),
+)  # fmt: skip
+@settings(max_examples=150, deadline=None)
+def test_shrinking_leaves_what_the_fit_shows_and_is_done_once(
+    height: int, width: int, size: int, fit: str, share: float, detail: float
+) -> None:
+    pixels = noise(height, width, 1)
+    small = shrunk(pixels, size, fit, share, detail)
+    if small is pixels:
+        before = np.diag(fit_matrix(height, width, size, fit, share)[:, :2])
+        assert min(before) < RESIZE_FROM * detail + 1.5 / size
+        return
+    assert small.shape[0] <= height
+    assert small.shape[1] <= width
+    if min(small.shape[:2]) >= 4 and size >= 4:
+        again = shrunk(small, size, fit, share, detail)
+        assert again is small
+        if fit != "squash":  # proportions stay, to the pixel
+            assert abs(small.shape[0] / height - small.shape[1] / width) < 1.01 / min(height, width)
+
+
+@pytest.mark.parametrize("fit", ["letterbox", "squash"])
+@pytest.mark.parametrize(("height", "width"), [(188, 250), (250, 188), (97, 300), (64, 64)])
+def test_shrinking_first_gives_the_fitted_pictures_bits(fit: str, height: int, width: int) -> None:
+    """With detail 1 and no augmentation, it is the same one average, taken earlier."""
+    pixels = noise(height, width, 3)
+    framed = np.full_like(pixels, 40)  # so that the border's colour is the same
+    framed[12:-12, 12:-12] = pixels[12:-12, 12:-12]
+    at_once = resample(framed, fit_matrix(height, width, 32, fit), 32)
+    small = shrunk(framed, 32, fit, 1.0, 1.0)
+    assert max(small.shape) == 32
+    fitted = resample(small, fit_matrix(*small.shape[:2], 32, fit), 32)
+    np.testing.assert_array_equal(fitted, at_once)
+
+
+def test_extreme_shapes_shrink_to_a_pixel_across() -> None:
+    assert shrunk(noise(2, 4000, 3), 8, "letterbox", 1.0, 1.0).shape == (1, 8, 3)
+    assert shrunk(noise(4000, 2, 3), 8, "squash", 1.0, 1.0).shape == (8, 2, 3)
+    assert shrunk(noise(4000, 2, 3), 8, "crop", 1.0, 2.0).shape == (4000, 2, 3)
+
+
+@given(
+    SIDES, SIDES, st.integers(1, 20), st.sampled_from([1, 2, 3, 5]),
+    st.tuples(st.booleans(), st.booleans()), st.tuples(st.integers(-70, 70), st.integers(-70, 70)),
+)  # fmt: skip
+@settings(max_examples=150, deadline=None)
+def test_moves_by_whole_pixels_copy(height, width, size, channels, mirrored, shift) -> None:
+    pixels = noise(height, width, channels)
+    signs = [-1 if each else 1 for each in mirrored]
+    matrix = np.array([[signs[0], 0.0, shift[0]], [0.0, signs[1], shift[1]]])
+    expected = np.empty((size, size, channels), np.uint8)
+    expected[...] = border_colour(pixels)
+    for y in range(size):
+        for x in range(size):
+            from_x, from_y = signs[0] * x + shift[0], signs[1] * y + shift[1]
+            if 0 <= from_x < width and 0 <= from_y < height:
+                expected[y, x] = pixels[from_y, from_x]
+    np.testing.assert_array_equal(resample(pixels, matrix, size), expected)
+    out = np.zeros_like(expected)
+    assert resample(pixels, matrix, size, out) is out
+    np.testing.assert_array_equal(out, expected)
+
+
+def test_three_channels_have_the_bits_of_each_alone() -> None:
+    pixels = noise(40, 50, 3)
+    matrix = np.array([[0.97, 0.21, -3.3], [-0.21, 0.97, 4.2]])
+    together = resample(pixels, matrix, 45)
+    for channel in range(3):
+        alone = resample(np.ascontiguousarray(pixels[:, :, channel : channel + 1]), matrix, 45)
         np.testing.assert_array_equal(together[:, :, channel], alone[:, :, 0])

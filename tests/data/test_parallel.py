@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+import cv2
 import pytest
 
 from hubel.data.parallel import available_threads, map_ahead
@@ -63,3 +64,17 @@ def test_closing_early_stops_what_runs_and_cancels_what_waits() -> None:
 
 def test_threads_of_this_machine() -> None:
     assert available_threads() >= 1
+
+
+def test_opencv_starts_no_threads_meanwhile_and_then_as_before() -> None:
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(3)
+    try:
+        seen = map_ahead(lambda item, stop: cv2.getNumThreads(), range(4), threads=2, ahead=2)
+        assert next(seen) == 1
+        seen.close()
+        assert cv2.getNumThreads() == 3
+        assert list(map_ahead(lambda item, stop: item, [1], threads=1, ahead=1)) == [1]
+        assert cv2.getNumThreads() == 3
+    finally:
+        cv2.setNumThreads(before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -140,11 +141,14 @@ def test_large_jpeg_is_decoded_at_reduced_scale_unless_there_are_filters(
     y, x = np.mgrid[0:640, 0:800]
     Image.fromarray(((x + y) // 6).astype(np.uint8)).save(path, quality=95)
     plain = measure(pictures, [path], size=40, grey=True)
-    assert plain.decode_at_least == 80
-    assert plain.pixels(path).shape == (80, 100, 1)
+    assert plain.decode_at_least == 40
+    assert plain.pixels(path).shape == (32, 40, 1)
+    cropped = measure(pictures, [path], size=40, grey=True, fit="crop")
+    assert cropped.decode_at_least == 80
+    assert cropped.pixels(path).shape == (80, 100, 1)
     filtered = measure(pictures, [path], size=40, grey=True, filters=("blur:3",))
     assert filtered.decode_at_least is None
-    assert filtered.pixels(path).shape == (640, 800, 1)
+    assert dataclasses.replace(filtered, detail=None).pixels(path).shape == (640, 800, 1)
     whole = Preprocessing.from_json(plain.to_json() | {"decode_at_least": None})
     np.testing.assert_allclose(
         plain.resample(plain.pixels(path)), whole.resample(whole.pixels(path)), atol=3
@@ -193,9 +197,12 @@ def test_damaged_json(pictures, change: dict, sentence: str) -> None:
 
 def test_missing_json(pictures) -> None:
     whole = stored(pictures)
-    # Runs that are older than the share have none.
-    assert whole.pop("share") == 1
-    assert Preprocessing.from_json(whole).share == 1
+    # Runs that are older than the share and the shrinking have none.
+    assert (whole.pop("share"), whole.pop("detail")) == (1, 1)
+    old = Preprocessing.from_json(whole)
+    assert (old.share, old.detail) == (1, None)
+    large = RANDOM.integers(0, 256, (80, 60, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(old.pixels(large), large)
     for name in whole:
         with pytest.raises(RunError, match=f"missing required field `{name}`"):
             Preprocessing.from_json({key: value for key, value in whole.items() if key != name})

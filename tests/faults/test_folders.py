@@ -231,7 +231,7 @@ def test_an_early_stopped_run_is_extended(pictures: Path, tmp_path: Path) -> Non
 
 def test_a_picture_that_goes_away_or_is_replaced(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "pictures", each=6)
-    flags = {**SETTINGS, "out": tmp_path / "run"}
+    flags = {**SETTINGS, "out": tmp_path / "run", "cache": "none"}
 
     def hide() -> None:
         for path in (folder / "china").iterdir():

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from hubel.nn.auxiliary import WithAuxiliary
 from hubel.training.budget import Timeline
 from hubel.training.checkpoint import load_newest
-from hubel.training.hardware import choose_arithmetic
+from hubel.training.hardware.arithmetic import time_steps
 from hubel.training.losses import build_loss
 from hubel.training.numbers import InUnits
 from hubel.training.outputs import forward, hits, logits_of, losses_of
@@ -80,8 +80,9 @@ def test_every_head_answers_in_units() -> None:
 
 
 def test_arithmetic_can_be_measured() -> None:
-    found = choose_arithmetic(TwoHeads(), torch.zeros(2, 1, SIDE, SIDE), threads=1)
-    assert found.threads == 1
+    found = time_steps(TwoHeads(), torch.zeros(2, 1, SIDE, SIDE), [("float32", True, 1)])
+    assert found.pictures == 2
+    assert found.timings[0].ms > 0
 
 
 @pytest.mark.parametrize("changes", [{}, {"augment": ("mixup",), "ema": 0.0}], ids=str)

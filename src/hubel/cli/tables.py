@@ -98,8 +98,18 @@ def _matters(plan: Plan) -> list[tuple[str, str, str]]:
         ("augmentation", ", ".join(plan["augment"])
          + (f" at {plan['augment_strength']:.0%}" if "safe" in plan["augment"] else ""),
          "augment_strength"),
-        ("arithmetic", f"{plan['precision']}, {layout}, {threads}", "threads"),
+        ("arithmetic", f"{plan['precision']}, {layout}, {_where(plan, threads)}", "threads"),
     ]  # fmt: skip
+
+
+def _where(plan: Plan, threads: str) -> str:
+    """Return what computes: threads of the processor, or a GPU; and what else is unusual."""
+    values = {choice.name: choice.value for choice in plan.choices}
+    text = threads if values.get("device", "cpu") == "cpu" else f"on {values['device']}"
+    if values.get("compile"):
+        text += ", compiled"
+    pictures = values.get("micro_batch") or plan["batch"]
+    return text if pictures == plan["batch"] else f"{text}, {pictures} pictures at a time"
 
 
 def _start(plan: Plan) -> list[tuple[str, str, str]]:

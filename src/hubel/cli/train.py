@@ -1,5 +1,6 @@
 """`hubel train`."""
 
+from math import isnan
 from pathlib import Path
 from typing import Annotated
 
@@ -41,7 +42,9 @@ def train(
         return 130
     training, evaluation = run.training(), run.evaluation()
     assert training is not None
-    out.print(f"Trained in {spoken(training.seconds)}.")
+    waited = training.waiting_share
+    waiting = "" if isnan(waited) else f"; the network waited for pictures {waited:.1%} of the time"
+    out.print(f"Trained in {spoken(training.seconds)}{waiting}.")
     if evaluation is not None:
         out.print(metrics_table(evaluation))
     out.print(f"Report: {run.report_file}")
@@ -53,6 +56,7 @@ def train(
                 "params": training.params,
                 "epochs": training.epochs,
                 "seconds": training.seconds,
+                "waiting_share": training.waiting_share,
                 "best_epoch": training.best_epoch,
                 "best_val_score": training.best_val_score,
                 "score_name": training.score_name,

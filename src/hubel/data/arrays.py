@@ -15,8 +15,8 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from hubel.data.array_source import ArraySource, numbered_keys
+from hubel.data.claims import check_room
 from hubel.data.naming import check_class_names, rows, some, sort_classes
-from hubel.data.room import check_room
 from hubel.data.source import TEST, TRAIN, UNSPLIT, VAL, Index, Source
 from hubel.errors import SourceError
 from hubel.results import Task

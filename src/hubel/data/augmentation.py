@@ -185,6 +185,14 @@ class Augmentation:
         return hashes(self.seed, stream, epoch, positions, times)
 
 
+def detail_of(names: tuple[str, ...]) -> float:
+    """Return how many pixels a side a decoded picture needs for each that the fit shows.
+
+    A crop is enlarged, so it needs more; the small zooms of safe do not show the difference.
+    """
+    return 1 / CROP if "crop" in names else 1.0
+
+
 class _seeded:  # noqa: N801 - it reads like the context manager that it is
     """Seed torch's global CPU generator, which torchvision draws from, and restore it after."""
 

@@ -14,15 +14,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hubel.data.augmentation import Augmentation
+from hubel.data.cache import PictureCache
 from hubel.data.colour import light_channels
 from hubel.data.parallel import available_threads, map_ahead
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.randomness import generator
+from hubel.data.scaling import Light
 from hubel.data.source import Source
 from hubel.errors import UsageError
 
 BATCHES_AHEAD: Final = 3
 """Batches that are prepared and not yet taken."""
+
+BYTES_AHEAD: Final = 1 << 28
+"""Memory of these batches, where a single one does not take more."""
+
+MOST_THREADS: Final = 16
+"""Threads that decode: more of them would wait for Python's lock, not for processors."""
 
 _ORDER: Final = 17  # stream of random numbers, apart from the augmentation's
 Positions = NDArray[np.int64]
@@ -47,11 +55,13 @@ class _Buffer:
     """A batch while its pictures are put in, by several threads in separate places."""
 
     pixels: NDArray[np.uint8]
+    values: Tensor
+    """Float32 (N, S, S, C): the pixels, relit and scaled; empty where they must wait."""
     positions: Positions
     rows: Positions
     """Places of the targets."""
     matrices: NDArray[np.float64] | None
-    light: NDArray[np.float32] | None
+    light: Light | None
     chunks: int
 
 
@@ -62,8 +72,11 @@ class BatchLoader:
     targets stay so; 0/1 uint8 and floating-point ones become float32. The order of a pass is a
     permutation that depends on (seed, epoch) only; with `weights`, as many pictures are drawn
     with replacement, with these relative probabilities. Pictures are decoded ahead by `threads`
-    threads (no worker processes); at most BATCHES_AHEAD batches are held. The result is the same
-    whatever the number of threads.
+    threads (no worker processes); at most BATCHES_AHEAD batches are held, and where they have more
+    than BYTES_AHEAD, fewer, but 1. With a `cache`, files are decoded in the first pass and come
+    from there in later ones, as far as it has room. The result is the same whatever the number of
+    threads, and with or without a cache, as long as the files do not change; where one does, the
+    cache keeps what was decoded first.
 
     Errors: UsageError for a batch below 1, and randaugment of what is neither grey nor RGB;
     PictureError, out of `epoch`, for a picture that cannot be decoded.
@@ -83,6 +96,7 @@ class BatchLoader:
         drop_last: bool = False,
         weights: NDArray[Any] | None = None,
         threads: int | None = None,
+        cache: PictureCache | None = None,
     ) -> None:
         if batch < 1:
             raise UsageError(f"The batch is {batch}, but must be 1 or more pictures.")
@@ -105,7 +119,10 @@ class BatchLoader:
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.weights = weights
-        self.threads = threads or available_threads()
+        self.threads = threads or min(available_threads(), MOST_THREADS)
+        self.cache = cache
+        # RandAugment works on 8-bit batches, so their scaling waits for the thread that takes them.
+        self._late = "randaugment" in names
 
     def __len__(self) -> int:
         """Return the number of steps of a pass."""
@@ -131,7 +148,7 @@ class BatchLoader:
             self._fill,
             self._chunks(epoch, start, chunk),
             threads=self.threads,
-            ahead=BATCHES_AHEAD * -(-self.batch // chunk),
+            ahead=self._batches_ahead() * -(-self.batch // chunk),
         )
         step = start
         try:
@@ -148,6 +165,12 @@ class BatchLoader:
         finally:
             ready.close()
 
+    def _batches_ahead(self) -> int:
+        size, channels = self.preprocessing.size, self.preprocessing.channels
+        floats = 0 if self._late else 4
+        of_one = self.batch * size * size * channels * (1 + floats)
+        return min(BATCHES_AHEAD, max(1, BYTES_AHEAD // of_one))
+
     def _chunks(self, epoch: int, start: int, chunk: int) -> Iterator[tuple[_Buffer, int, int]]:
         order = self.order(epoch)
         times = _times(order) if self.weights is not None else np.zeros_like(order)
@@ -160,57 +183,56 @@ class BatchLoader:
     def _buffer(self, epoch: int, rows: Positions, times: Positions, chunk: int) -> _Buffer:
         size, channels = self.preprocessing.size, self.preprocessing.channels
         positions, augmentation = self.positions[rows], self.augmentation
+        shape = (len(rows), size, size, channels)
         return _Buffer(
-            pixels=np.empty((len(rows), size, size, channels), np.uint8),
+            pixels=np.empty(shape, np.uint8),
+            values=torch.empty((0,) if self._late else shape),
             positions=positions,
             rows=rows,
             matrices=augmentation and augmentation.matrices(epoch, positions, times, size),
-            light=augmentation and augmentation.light(epoch, positions, times),
+            light=self._light(epoch, positions, times),
             chunks=-(-len(rows) // chunk),
         )
 
+    def _light(self, epoch: int, positions: Positions, times: Positions) -> Light | None:
+        drawn = self.augmentation and self.augmentation.light(epoch, positions, times)
+        if drawn is None:
+            return None
+        channels = light_channels(self.preprocessing.colour)
+        return Light(contrast=drawn[0], brightness=drawn[1], channels=channels)
+
     def _fill(self, task: tuple[_Buffer, int, int], stop: threading.Event) -> _Buffer:
-        """Decode and resample some pictures into their batch; runs in a worker thread."""
+        """Decode, resample and scale some pictures into their batch; runs in a worker thread."""
         buffer, first, last = task
-        preprocessing, source, matrices = self.preprocessing, self.source, buffer.matrices
+        preprocessing, matrices = self.preprocessing, buffer.matrices
         positions = buffer.positions.tolist()
         for place in range(first, last):
             if stop.is_set():
-                break
-            pixels = preprocessing.read(source, positions[place])
+                return buffer
+            pixels = preprocessing.read(self.source, positions[place], self.cache)
             matrix = None
             if matrices is not None:
                 fit = preprocessing.geometry(pixels.shape[0], pixels.shape[1])
                 matrix = fit.dot(matrices[place])
             preprocessing.resample(pixels, matrix, buffer.pixels[place])
+        if not self._late:
+            part = slice(first, last)
+            light = buffer.light and buffer.light.part(part)
+            preprocessing.scale(buffer.pixels[part], buffer.values.numpy()[part], light)
         return buffer
 
     def _finished(self, buffer: _Buffer, epoch: int, step: int, waited: float) -> Batch:
         preprocessing, augmentation = self.preprocessing, self.augmentation
-        pixels = torch.from_numpy(buffer.pixels)
         targets = self.targets[torch.from_numpy(buffer.rows)]
-        if augmentation is not None:
-            pixels = augmentation.operations(pixels, epoch, step)
-        values = preprocessing.unit(pixels)
-        if buffer.light is not None:
-            lit = light_channels(preprocessing.colour)
-            _relight(values[:, lit], pixels[..., lit], buffer.light)
-        inputs = preprocessing.standardise(values)
+        values = buffer.values
+        if augmentation is not None and self._late:
+            pixels = augmentation.operations(torch.from_numpy(buffer.pixels), epoch, step)
+            values = torch.empty(pixels.shape)
+            preprocessing.scale(pixels.contiguous().numpy(), values.numpy(), buffer.light)
+        inputs = preprocessing.whitened(values)
         if augmentation is not None:
             inputs, targets = augmentation.finish(inputs, targets, epoch, step)
         return Batch(inputs=inputs, targets=targets, positions=buffer.positions, waited_s=waited)
-
-
-def _relight(values: Tensor, pixels: Tensor, light: NDArray[np.float32]) -> None:
-    """Change contrast and brightness in place; see `Augmentation.light`.
-
-    The mean is taken of whole numbers, exactly: it does not depend on the batch.
-    """
-    count = pixels[0].numel() * 255.0
-    mean = (pixels.sum(dim=(1, 2, 3), dtype=torch.int64).double() / count).float()
-    contrast, brightness = (torch.from_numpy(part) for part in light)
-    offset = mean * (1 - contrast) + brightness
-    values.mul_(contrast.view(-1, 1, 1, 1)).add_(offset.view(-1, 1, 1, 1)).clamp_(0.0, 1.0)
 
 
 def _tensor(targets: NDArray[Any]) -> Tensor:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hubel.data.array_source import ArraySource, numbered_keys
+from hubel.data.claims import check_room
 from hubel.data.naming import some
-from hubel.data.room import check_room
 from hubel.data.source import TEST, TRAIN, UNSPLIT, Index, Source
 from hubel.errors import SourceError
 from hubel.results import Task

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hubel.data.cache import PictureCache
 from hubel.data.decoding import decode
 from hubel.data.parallel import available_threads, map_ahead
 from hubel.data.preprocessing import Preprocessing, read_raw
@@ -44,6 +45,7 @@ def measured(
     keep_channels: bool,
     threads: int | None,
     scaling: Callable[[int], Scaling | None] | None = None,
+    cache: PictureCache | None = None,
 ) -> Preprocessing:
     """Return `draft` with the channels, mean, deviation and whitening of the pictures.
 
@@ -62,7 +64,7 @@ def measured(
         return dataclasses.replace(draft, mean=known[0], std=known[1])
     if draft.normalisation == "none":
         return draft
-    batches = _fitted(draft, source, sample, threads or available_threads())
+    batches = _fitted(draft, source, sample, threads or available_threads(), cache)
     if draft.normalisation == "standard":
         mean, std = mean_and_deviation(_histogram(batches, draft.channels))
         return dataclasses.replace(draft, mean=mean, std=std)
@@ -76,7 +78,11 @@ def measured(
 
 
 def _fitted(
-    draft: Preprocessing, source: Source, sample: Positions, threads: int
+    draft: Preprocessing,
+    source: Source,
+    sample: Positions,
+    threads: int,
+    cache: PictureCache | None,
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield the pictures, fitted, in uint8 batches (n, size, size, channels)."""
 
@@ -85,7 +91,7 @@ def _fitted(
         for place, position in enumerate(chunk.tolist()):
             if stop.is_set():
                 break
-            draft.resample(draft.read(source, position), out=batch[place])
+            draft.resample(draft.read(source, position, cache), out=batch[place])
         return batch
 
     chunks = [sample[start : start + _CHUNK] for start in range(0, len(sample), _CHUNK)]

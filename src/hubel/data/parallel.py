@@ -7,7 +7,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
+
+import cv2
 
 from hubel.errors import HubelError
 
@@ -50,19 +53,30 @@ def map_ahead(
     At most `ahead` items are begun and not yet taken, so memory is bounded. The first error is
     raised where its item would have come. When the generator is closed (also by an error or an
     interrupt of the consumer) `stop` is set, what waits is cancelled, and all threads end before
-    it returns.
+    it returns. OpenCV starts no threads of its own meanwhile: they would fight with these.
     """
     stop = threading.Event()
     waiting: deque[Future[Done]] = deque()
     source = iter(items)
     pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="hubel-data")
-    try:
-        for item in source:
-            waiting.append(_submitted(pool, function, item, stop))
-            if len(waiting) >= ahead:
+    with _serial_opencv():
+        try:
+            for item in source:
+                waiting.append(_submitted(pool, function, item, stop))
+                if len(waiting) >= ahead:
+                    yield waiting.popleft().result()
+            while waiting:
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        finally:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _serial_opencv() -> Generator[None]:
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
     finally:
-        stop.set()
-        pool.shutdown(wait=True, cancel_futures=True)
+        cv2.setNumThreads(before)

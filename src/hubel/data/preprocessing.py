@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hubel.architectures.weights.reading import Reading
+from hubel.data.cache import PictureCache
 from hubel.data.classical import Filter, parse_filters
 from hubel.data.colour import ColourSpace, to_channels, to_space
 from hubel.data.decoding import decode, picture_name
-from hubel.data.geometry import Matrix, Pixels, fit_matrix, resample
+from hubel.data.geometry import Matrix, Pixels, fit_matrix, resample, shrunk
+from hubel.data.scaling import Floats, Light, scale
 from hubel.data.source import Raw, Source
 from hubel.data.whitening import Whitening
 from hubel.errors import HubelError, PictureError, RunError, UsageError
@@ -27,7 +29,7 @@ from hubel.options.preprocessing import Fit, Normalisation, PreprocessingOptions
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Preprocessing:
-    """Decode → orient → grey or RGB → classical steps → fit → colour space → scale.
+    """Decode → orient → grey or RGB → classical steps → shrink → fit → colour space → scale.
 
     The colour space (hsv, lab, ycrcb) comes after the fit, since a hue is an angle, and the
     mean of two reds on either side of 0 would be cyan. Same picture in, same tensor out.
@@ -43,6 +45,9 @@ class Preprocessing:
     filters: tuple[Filter, ...]
     decode_at_least: int | None
     """JPEG files may be decoded at reduced scale, with this shorter side or more; None: never."""
+    detail: float | None = None
+    """Decoded pictures are shrunk, by area averages, to so many pixels a side for each of the
+    fitted picture; None: never, as in runs that are older than this."""
     normalisation: Normalisation
     mean: tuple[float, ...]
     """Per channel, of values in 0 to 1; 0 where it is not used."""
@@ -61,6 +66,8 @@ class Preprocessing:
         grey: bool,
         threads: int | None = None,
         reading: Reading | None = None,
+        detail: float = 1.0,
+        cache: PictureCache | None = None,
     ) -> Preprocessing:
         """Make the preprocessing that `options` ask for, measured on pictures of the source.
 
@@ -70,7 +77,9 @@ class Preprocessing:
         exact counts: they do not depend on the number of threads. With `auto`, pictures that
         all have the same number of channels, neither 1 nor 3, keep them. `reading` is that of
         trained weights: its fit and scaling stand where the options leave them open, and the
-        colours are those of its network.
+        colours are those of its network. `detail` says how many pixels a side an augmentation
+        needs for each that the fit shows: more than 1 where it shows a part of the picture. The
+        decoded pictures are left in the `cache`.
 
         Errors: UsageError for filters or a size that cannot be; SourceError without pictures;
         PictureError for one that cannot be decoded.
@@ -86,6 +95,10 @@ class Preprocessing:
         if reading is not None and options.fit is None:
             fit, share = reading.fit, reading.share
         known = reading is not None and options.normalise is None and colour in reading.colours
+        if fit == "crop":
+            # Its square need not lie on the pixels of a shrunk picture; with twice as many, it
+            # shows what it would of the whole one.
+            detail *= 2
         draft = cls(
             size=size,
             channels=1 if colour == "grey" else 3,
@@ -94,25 +107,33 @@ class Preprocessing:
             share=share,
             filters=filters,
             # A filter's kernel is counted in pixels of the whole picture.
-            decode_at_least=None if filters else math.ceil(2 * size / share),
+            decode_at_least=None if filters else math.ceil(detail * size / share),
+            detail=detail,
             normalisation=options.normalise or "standard",
             mean=(),
             std=(),
         )
         keep_channels = options.colour == "auto"
         scaling = reading.scaling if reading is not None and known else None
-        return measured(draft, source, positions, keep_channels, threads, scaling)
+        return measured(draft, source, positions, keep_channels, threads, scaling, cache)
 
     def pixels(self, raw: Raw, where: str = "") -> Pixels:
-        """Decode a picture, bring it to grey or RGB and apply the classical steps.
+        """Decode a picture, bring it to grey or RGB, apply the classical steps, and shrink it.
 
-        Returns uint8 (height, width, channels). Errors: PictureError, naming `where`.
+        Returns uint8 (height, width, channels), with no more pixels than the network can see: see
+        `detail`. Errors: PictureError, naming `where`.
         """
         decoded = decode(raw, where=where, at_least=self.decode_at_least)
         pixels = self.recoloured(decoded, picture_name(raw, where))
         for step in self.filters:
             pixels = step(pixels)
-        return pixels
+        return self.shrunk(pixels)
+
+    def shrunk(self, pixels: Pixels) -> Pixels:
+        """Shrink pixels to what the fit can show, times `detail`; see `geometry.shrunk`."""
+        if self.detail is None:
+            return pixels
+        return shrunk(pixels, self.size, self.fit, self.share, self.detail)
 
     def recoloured(self, pixels: Pixels, where: str = "the picture") -> Pixels:
         """Bring decoded pixels to the channels of the input: grey, RGB, or as many as measured.
@@ -123,13 +144,20 @@ class Preprocessing:
             return pixels
         return to_channels(pixels, self.colour, self.channels, where)
 
-    def read(self, source: Source, position: int) -> Pixels:
-        """Read a picture of a source and return its `pixels`.
+    def read(self, source: Source, position: int, cache: PictureCache | None = None) -> Pixels:
+        """Read a picture of a source and return its `pixels`, from the cache where they are there.
+
+        What is decoded goes into the cache; arrays, which are in memory already, do not.
 
         Errors: PictureError, naming the file or the picture's key, whatever went wrong.
         """
+        if cache is not None and (kept := cache.get(position)) is not None:
+            return kept
         raw, where = read_raw(source, position)
-        return self.pixels(raw, where)
+        pixels = self.pixels(raw, where)
+        if cache is not None and not isinstance(raw, np.ndarray):
+            cache.put(position, pixels)
+        return pixels
 
     def geometry(self, height: int, width: int) -> Matrix:
         """Return the matrix (2, 3), output pixel to source pixel, of the fit; see `geometry`."""
@@ -157,22 +185,26 @@ class Preprocessing:
 
         x/255, then (x - mean) / std per channel, or the whitening, or nothing more.
         """
-        return self.standardise(self.unit(batch))
+        values = torch.empty(batch.shape, dtype=torch.float32)
+        self.scale(batch.contiguous().numpy(), values.numpy())
+        return self.whitened(values)
 
-    def unit(self, batch: Tensor) -> Tensor:
-        """Scale uint8 (N, size, size, C) to float32 (N, C, size, size) in 0 to 1."""
-        values = batch.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.channels_last)
-        return values.div_(255.0)
+    def scale(self, pixels: Pixels, out: Floats, light: Light | None = None) -> None:
+        """Write all of `normalise` but the whitening of pixels (N, size, size, C) into `out`.
 
-    def standardise(self, values: Tensor) -> Tensor:
-        """Take float32 (N, C, size, size) in 0 to 1 to the network's scale; may work in place."""
-        if self.whitening is not None:
-            return self.whitening(values).contiguous(memory_format=torch.channels_last)
+        Both are contiguous. `light` changes values in 0 to 1, before mean and deviation.
+        """
         if self.normalisation == "standard":
-            mean = torch.tensor(self.mean, dtype=torch.float32, device=values.device)
-            std = torch.tensor(self.std, dtype=torch.float32, device=values.device)
-            values.sub_(mean.view(-1, 1, 1)).div_(std.view(-1, 1, 1))
-        return values
+            scale(pixels, out, light=light, mean=self.mean, std=self.std)
+        else:
+            scale(pixels, out, light=light)
+
+    def whitened(self, values: Tensor) -> Tensor:
+        """Take scaled values (N, size, size, C) to the network's (N, C, size, size)."""
+        values = values.permute(0, 3, 1, 2)
+        if self.whitening is None:
+            return values
+        return self.whitening(values).contiguous(memory_format=torch.channels_last)
 
     def tensor(self, raw: Raw, where: str = "") -> Tensor:
         """Return a picture as float32 (channels, size, size)."""
@@ -189,6 +221,7 @@ class Preprocessing:
             "share": self.share,
             "filters": [str(step) for step in self.filters],
             "decode_at_least": self.decode_at_least,
+            "detail": self.detail,
             "normalisation": self.normalisation,
             "mean": list(self.mean),
             "std": list(self.std),
@@ -223,6 +256,7 @@ class Preprocessing:
             share=parts.share,
             filters=filters,
             decode_at_least=parts.decode_at_least,
+            detail=parts.detail,
             normalisation=parts.normalisation,
             mean=parts.mean,
             std=parts.std,
@@ -256,6 +290,7 @@ class _Stored(msgspec.Struct, forbid_unknown_fields=True):
     mean: tuple[float, ...]
     std: tuple[float, ...]
     share: float = 1.0
+    detail: float | None = None
 
 
 def _check(parts: _Stored) -> None:
@@ -265,6 +300,8 @@ def _check(parts: _Stored) -> None:
         raise ValueError(f"there is no picture with {what}")
     if not 0 < parts.share <= 1:
         raise ValueError(f"share needs a number above 0 and up to 1, got {parts.share:g}")
+    if parts.detail is not None and not 1 <= parts.detail <= 16:
+        raise ValueError(f"detail needs a number from 1 to 16, got {parts.detail:g}")
     for name, numbers in (("mean", parts.mean), ("std", parts.std)):
         if len(numbers) != parts.channels or not all(map(math.isfinite, numbers)):
             raise ValueError(f"{name} needs {parts.channels} finite numbers, got {numbers}")

@@ -116,6 +116,7 @@ def steps_of(
     for step in preprocessing.filters:
         pixels = step(pixels)
         cells.append(_cell(str(step), pixels))
+    pixels = preprocessing.shrunk(pixels)
     matrix = preprocessing.geometry(pixels.shape[0], pixels.shape[1])
     cells.append(_cell(preprocessing.fit, resample(pixels, matrix, preprocessing.size)))
     fitted = preprocessing.resample(pixels)

@@ -31,7 +31,7 @@ def check_shards(folder: Path, megabytes: int) -> None:
 
 
 def write_shards(dataset: Dataset, folder: Path, *, largest: int) -> None:
-    """Write the usable pictures of `dataset` as SPLIT-NUMBER.tar, each closed after `largest` bytes.
+    """Write the usable pictures as SPLIT-NUMBER.tar, each closed after `largest` bytes.
 
     Files and bytes go in as they are, arrays as PNG (lossless). The order is shuffled, by the
     source's name, since most readers of shards shuffle only nearby. `.cls` is the number of the

@@ -21,6 +21,9 @@ class EvaluateOptions:
     batch: int = 256
     """Pictures a step."""
 
+    device: str = "auto"
+    """Where to compute: cpu, cuda, cuda:NUMBER or mps [default: cuda, else mps, else cpu]."""
+
     threads: int | None = None
     """Threads of the arithmetic [default: one a processor]."""
 

@@ -17,6 +17,9 @@ class PredictOptions:
     batch: int = 64
     """Pictures a step."""
 
+    device: str = "auto"
+    """Where to compute: cpu, cuda, cuda:NUMBER or mps [default: cuda, else mps, else cpu]."""
+
     threads: int | None = None
     """Threads of the arithmetic [default: one a processor]."""
 

@@ -23,7 +23,8 @@ ScheduleName = Literal[
 ]  # fmt: skip
 LossName = Literal["cross-entropy", "bce", "focal", "mse", "l1", "smooth-l1"]
 Balance = Literal["none", "weights", "sampling"]
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "bfloat16", "float16"]
+Compiling = Literal["auto", "yes", "no"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,14 +126,31 @@ class TrainOptions(PreprocessingOptions):
     patience: int | None = None
     """Stop after this many passes without a better validation score."""
 
+    device: str = "auto"
+    """Where to compute: cpu, cuda, cuda:NUMBER or mps [default: cuda, else mps, else cpu]."""
+
     precision: Precision | None = None
-    """Arithmetic of the network [default: bfloat16 where the hardware has it, else float32]."""
+    """Arithmetic of the network; float16 scales the loss [default: measured]."""
 
     channels_last: bool | None = None
     """Memory format of the activations [default: measured]."""
 
+    cache: str = "auto"
+    """Largest file of decoded pictures: auto, none, or a size such as 2GB
+    [auto: a quarter of the free memory, or of the free disk where that is less]."""
+
     threads: int | None = None
-    """Threads of the arithmetic [default: one a processor]."""
+    """Threads of the arithmetic [default: measured]."""
+
+    compile: Compiling = "auto"
+    """Compile the network with torch.compile; auto: only where it pays within this run."""
+
+    micro_batch: int | None = None
+    """Pictures at a time; the gradients of a batch are added up [default: as many as fit into the
+    memory]."""
+
+    measure_anew: bool = False
+    """Measure machine and network again, instead of using what an earlier run has measured."""
 
     checkpoint_every: str = "60s"
     """Least time between two checkpoints inside a pass; each pass ends with one in any case."""

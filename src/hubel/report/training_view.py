@@ -11,7 +11,7 @@ from hubel.report.charts import Series, line_chart
 from hubel.report.log import Log
 from hubel.report.view import Cell, Figure, Gap, Table, sort_key
 from hubel.report.words import count, duration, number, percent
-from hubel.results import EpochRow, ModelCard, Plan, Training
+from hubel.results import EpochRow, ModelCard, Plan, Training, mean_waiting_share
 
 SCORES: Final = {"accuracy": "accuracy", "map": "mean average precision", "r2": "R²"}
 KEPT: Final = {
@@ -212,10 +212,10 @@ def _plain_figure(
 
 def _waited(rows: tuple[EpochRow, ...]) -> str:
     """Return how long the network waited for pictures, where that was measured."""
-    known = [row.waiting_share for row in rows if math.isfinite(row.waiting_share)]
-    if not known:
+    share = mean_waiting_share(rows)
+    if not math.isfinite(share):
         return ""
-    return f"The network waited for pictures {percent(sum(known) / len(known))} of the time."
+    return f"The network waited for pictures {percent(share)} of the time."
 
 
 def _numbers(rows: tuple[EpochRow, ...], name: str) -> Table:

@@ -20,7 +20,7 @@ from hubel.results.plan import Choice, Plan
 from hubel.results.prediction import Prediction
 from hubel.results.provenance import Provenance
 from hubel.results.run import Run
-from hubel.results.training import EpochRow, Training
+from hubel.results.training import EpochRow, Training, mean_waiting_share
 
 __all__ = [
     "Calibrated",
@@ -57,4 +57,5 @@ __all__ = [
     "Task",
     "Training",
     "UnknownRule",
+    "mean_waiting_share",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,6 +46,24 @@ class Training:
     score_name: Literal["accuracy", "map", "r2"]
     ended: Literal["finished", "early-stopping", "interrupted"]
     rows: tuple[EpochRow, ...]
+    waiting_share: float = math.nan
+    """Share of the passes' time in which the network waited for pictures."""
     test: dict[str, Metric]
     """Empty where there is no test split."""
     provenance: Provenance
+
+
+def mean_waiting_share(rows: Sequence[EpochRow]) -> float:
+    """Return the share of waiting over several passes, each counted by how long it was.
+
+    A pass of n steps at r pictures a second takes a time in proportion to n/r. NaN without rows.
+    """
+    waited = total = 0.0
+    before = 0
+    for row in rows:
+        took = (row.step - before) / row.pictures_per_s if row.pictures_per_s > 0 else math.nan
+        before = row.step
+        if math.isfinite(took) and math.isfinite(row.waiting_share):
+            waited += took * row.waiting_share
+            total += took
+    return waited / total if total else math.nan

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from hubel.options.train import Precision
 from hubel.results import Task
 from hubel.training.metrics import score
+from hubel.training.outputs import autocast
 
 Progress = Callable[[int, int], None]
 """Called with what is done and how much there is."""
@@ -136,7 +137,7 @@ def forward(
     """
     device = device_of(module)
     inputs = inputs.to(device)
-    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+    with autocast(device.type, precision):
         outputs = module(inputs).float()
         if mirror:
             outputs = (outputs + module(inputs.flip(-1)).float()) / 2

@@ -15,7 +15,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
 
 from hubel.data.batching import Batch, BatchLoader
@@ -25,6 +24,9 @@ from hubel.training.body import Body
 from hubel.training.budget import MILESTONES
 from hubel.training.checkpoint import BEST, LAST, PREVIOUS, Checkpoint, save
 from hubel.training.events import Observer, Phases, StepEvent
+from hubel.training.hardware.devices import random_state, same_bits, set_random_state
+from hubel.training.hardware.transfer import on_device
+from hubel.training.inference import device_of
 from hubel.training.outputs import LossFunction
 from hubel.training.progress import Progress
 from hubel.training.settings import Settings
@@ -68,6 +70,7 @@ class Trainer:
         """Tensors that training does not change (whitening matrices), kept in each checkpoint."""
         self.observers = observers
         self.stepper = Stepper(settings, module, loss, loader.source.index.keys)
+        self.device = device_of(module)
         self.updater = Updater(settings, module)
         self.body = Body(module, settings.head) if settings.freeze_epochs else None
         self.average = WeightAverage(module, settings.ema) if settings.ema else None
@@ -84,7 +87,8 @@ class Trainer:
         self._tell(lambda observer: observer.started(self.settings, self.progress.step))
         self._ticked_at = time.perf_counter()
         try:
-            return self._passes()
+            with same_bits(self.device):
+                return self._passes()
         finally:
             self._tell(lambda observer: observer.ended())
 
@@ -98,7 +102,7 @@ class Trainer:
         began = time.perf_counter()
         self.module.train()
         while len(times) < least or time.perf_counter() - began < seconds:
-            batches = self.loader.epoch(0)
+            batches = on_device(self.loader.epoch(0), self.device)
             self.progress.step = 0
             for _ in range(self.settings.steps_per_pass):
                 started = time.perf_counter()
@@ -142,7 +146,7 @@ class Trainer:
         frozen = done < settings.freeze_epochs
         if self.body is not None:
             self.body.freeze(frozen=frozen)
-        batches = self.loader.epoch(done, in_pass * settings.accumulate)
+        batches = on_device(self.loader.epoch(done, in_pass * settings.accumulate), self.device)
         try:
             more = True
             while more:
@@ -199,7 +203,10 @@ class Trainer:
         progress = self.progress
         pictures = self._pictures_of_step()
         found = self.stepper.gradients(
-            islice(batches, self._batches_of_step()), pictures=pictures, step=progress.step + 1
+            islice(batches, self._batches_of_step()),
+            pictures=pictures,
+            step=progress.step + 1,
+            scale=self.updater.scaled,
         )
         started = time.perf_counter()
         lr = self.updater.update(progress.step)
@@ -307,7 +314,8 @@ class Trainer:
             tensors |= {f"ema.{name}": tensor for name, tensor in averaged.items()}
         updater_tensors, updater_values = self.updater.state()
         tensors |= {f"optimizer.{name}": tensor for name, tensor in updater_tensors.items()}
-        tensors["rng.torch"] = torch.get_rng_state()
+        states = random_state(self.device)
+        tensors |= {f"rng.{name}": state for name, state in states.items()}
         values: dict[str, Any] = {
             **self.progress.values(),
             "updater": updater_values,
@@ -320,7 +328,7 @@ class Trainer:
         if self.average:
             self.average.load(checkpoint.part("ema"))
         self.updater.restore(checkpoint.part("optimizer"), checkpoint.values["updater"])
-        torch.set_rng_state(checkpoint.tensors["rng.torch"])
+        set_random_state(self.device, checkpoint.part("rng"))
         self.progress = Progress.from_values(checkpoint.values)
 
     def _tell(self, call: Callable[[Observer], None]) -> None:

@@ -34,8 +34,9 @@ class InUnits(nn.Module):
     def measure(self, targets: NDArray[np.float32]) -> None:
         """Take mean and deviation from targets (n, targets); a constant target keeps std 1."""
         deviation = targets.std(0, dtype=np.float64)
-        self.mean.copy_(torch.from_numpy(targets.mean(0, dtype=np.float64)))
-        self.std.copy_(torch.from_numpy(np.where(deviation > 0, deviation, 1.0)))
+        # Rounded to float32 here: mps has no float64.
+        self.mean.copy_(torch.from_numpy(targets.mean(0, dtype=np.float64)).float())
+        self.std.copy_(torch.from_numpy(np.where(deviation > 0, deviation, 1.0)).float())
 
     def forward(self, pictures: Tensor) -> TrainingOutputs:
         """Return the answers for a batch of pictures, in units; those of auxiliary heads too."""

@@ -16,13 +16,19 @@ LossFunction = Callable[[Tensor, Tensor], Tensor]
 """From logits (n, k) and targets to losses (n,)."""
 
 
+def autocast(device_type: str, precision: Precision) -> torch.autocast:
+    """Return the context in which layers compute in `precision`; for float32 it does nothing."""
+    dtype = torch.float16 if precision == "float16" else torch.bfloat16
+    return torch.autocast(device_type, dtype, enabled=precision != "float32")
+
+
 def forward(module: nn.Module, inputs: Tensor, precision: Precision) -> TrainingOutputs:
     """Return what `module` gives for (n, C, H, W), in float32 whatever it was computed in."""
-    if precision == "bfloat16":
-        with torch.autocast(inputs.device.type, dtype=torch.bfloat16):
-            outputs: TrainingOutputs = module(inputs)
-        return each(outputs, lambda logits: logits.float())
-    return module(inputs)
+    if precision == "float32":
+        return module(inputs)
+    with autocast(inputs.device.type, precision):
+        outputs: TrainingOutputs = module(inputs)
+    return each(outputs, lambda logits: logits.float())
 
 
 def each(outputs: TrainingOutputs, change: Callable[[Tensor], Tensor]) -> TrainingOutputs:

@@ -30,6 +30,8 @@ class Facts:
     train_pictures: int
     pretrained: str = ""
     """Origin of the published weights to start from."""
+    cache_bytes: int = 0
+    cache_reason: str = UNSET
 
 
 def draft_settings(options: TrainOptions, facts: Facts) -> Draft:
@@ -44,6 +46,8 @@ def draft_settings(options: TrainOptions, facts: Facts) -> Draft:
     _own(draft, "patience", options.patience, None, "the schedule ends the training", "default")
     every = parse_duration(options.checkpoint_every, "--checkpoint-every")
     _take(draft, "checkpoint_every_s", every, 60.0)
+    by_size: ChosenBy = "hubel" if options.cache == "auto" else "user"
+    draft.choose("cache_bytes", facts.cache_bytes, by_size, facts.cache_reason)
     _fit_batch(draft, facts)
     return draft
 
@@ -67,6 +71,7 @@ def _fit_batch(draft: Draft, facts: Facts) -> None:
     if draft["batch"] > facts.train_pictures:
         reason = f"the training split holds {facts.train_pictures} pictures"
         draft.choose("batch", facts.train_pictures, "hubel", reason)
+    draft.choose("micro_batch", draft["batch"], "default", UNSET)
     batches = batches_of(facts.train_pictures, draft["batch"])
     if draft["optimizer"] == "gd":
         draft.choose("accumulate", batches, "hubel", "gd takes one step a pass")

@@ -67,6 +67,8 @@ class Settings:
     revisions: tuple[tuple[int, int], ...]
     """How a budget's number of steps was revised: (step, new total), see `Timeline`."""
     batch: int
+    micro_batch: int = 0
+    """Pictures at a time, at most `batch`; 0 in runs that are older than this setting: `batch`."""
     accumulate: int
     dropout: float
     augment: tuple[str, ...]
@@ -79,10 +81,15 @@ class Settings:
     """None where training never stops early."""
     extended_after: int = 0
     """Passes after which a finished run was told to go on; patience begins anew there."""
+    device: str = "cpu"
     precision: Precision
     channels_last: bool
     threads: int
+    compile: bool = False
+    """Whether torch.compile compiles the network."""
     checkpoint_every_s: float
+    cache_bytes: int = 0
+    """Largest size of the file of decoded pictures."""
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +14,13 @@ from hubel.data.batching import Batch
 from hubel.errors import TrainingError
 from hubel.training.outputs import LossFunction, forward, hits, logits_of, losses_of
 from hubel.training.settings import Settings
+
+Scale = Callable[[Tensor], Tensor]
+
+
+def unscaled(loss: Tensor) -> Tensor:
+    """Return the loss as it is."""
+    return loss
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -49,9 +56,12 @@ class Stepper:
         self.keys = keys
         """Names of the source's pictures, by position."""
 
-    def gradients(self, batches: Iterable[Batch], *, pictures: int, step: int) -> Gradients:
+    def gradients(
+        self, batches: Iterable[Batch], *, pictures: int, step: int, scale: Scale = unscaled
+    ) -> Gradients:
         """Add the gradients of `batches`, `pictures` in all, to those that the weights have.
 
+        `scale` gives the loss whose gradients are taken (float16 needs a scale).
         Errors: TrainingError where the loss is not finite, in step number `step`.
         """
         times = [0.0, 0.0, 0.0, 0.0]
@@ -64,7 +74,7 @@ class Stepper:
             t1 = time.perf_counter()
             value = losses_of(self.loss, outputs, batch.targets).sum() / pictures
             t2 = time.perf_counter()
-            value.backward()
+            scale(value).backward()
             t3 = time.perf_counter()
             spent = (batch.waited_s, t1 - t0, t2 - t1, t3 - t2)
             times = [time + more for time, more in zip(times, spent, strict=True)]

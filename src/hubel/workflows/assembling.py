@@ -14,11 +14,13 @@ from torch import nn
 from hubel.architectures import Loaded, load
 from hubel.data.augmentation import Augmentation
 from hubel.data.batching import BatchLoader
+from hubel.data.cache import PictureCache
 from hubel.data.dataset import Dataset
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.source import TRAIN, VAL
 from hubel.results import ModelCard, Run
 from hubel.training.evaluation import quick_score
+from hubel.training.hardware.compiling import compile_network
 from hubel.training.loop import Score, Trainer
 from hubel.training.losses import balance_weights, build_loss
 from hubel.training.numbers import InUnits, in_units
@@ -82,20 +84,23 @@ def build_trainer(
     preprocessing: Preprocessing,
     run: Run,
     watchers: tuple[Any, ...] = (),
+    cache: PictureCache | None = None,
 ) -> Trainer:
     """Join settings, network and pictures into a trainer."""
     layout = torch.channels_last if settings.channels_last else torch.contiguous_format
-    module = module.to(memory_format=layout)
+    module = module.to(torch.device(settings.device)).to(memory_format=layout)
     labels = dataset.labels_of(dataset.positions(TRAIN))
     if isinstance(module, InUnits):
         module.measure(labels)
+    if settings.compile:
+        compile_network(module)
     return Trainer(
         settings,
         module,
-        train_loader(settings, dataset, preprocessing, labels),
+        train_loader(settings, dataset, preprocessing, labels, cache),
         loss_of(settings, module, labels),
         run,
-        validate=validation(settings, dataset, preprocessing),
+        validate=validation(settings, dataset, preprocessing, cache),
         constants=preprocessing.tensors(),
         observers=watchers,
     )
@@ -106,6 +111,7 @@ def train_loader(
     dataset: Dataset,
     preprocessing: Preprocessing,
     labels: NDArray[Any],
+    cache: PictureCache | None = None,
 ) -> BatchLoader:
     """Return the batches of the training split, shuffled and augmented."""
     positions = dataset.positions(TRAIN)
@@ -129,6 +135,7 @@ def train_loader(
         shuffle=True,
         drop_last=drops_last(len(positions), settings.batch),
         weights=weights,
+        cache=cache,
     )
 
 
@@ -147,7 +154,12 @@ def loss_of(settings: Settings, module: nn.Module, labels: NDArray[Any]) -> Loss
     return module.standardised(loss) if isinstance(module, InUnits) else loss
 
 
-def validation(settings: Settings, dataset: Dataset, preprocessing: Preprocessing) -> Score | None:
+def validation(
+    settings: Settings,
+    dataset: Dataset,
+    preprocessing: Preprocessing,
+    cache: PictureCache | None = None,
+) -> Score | None:
     """Return what measures a network on the validation split; None where there is none."""
     positions = dataset.positions(VAL)
     if not len(positions):
@@ -160,6 +172,7 @@ def validation(settings: Settings, dataset: Dataset, preprocessing: Preprocessin
         batch=VALIDATION_BATCH,
         seed=settings.seed,
         shuffle=False,
+        cache=cache,
     )
     loss = build_loss(settings.loss, task=settings.task, focal_gamma=settings.focal_gamma)
 

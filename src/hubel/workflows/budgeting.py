@@ -8,6 +8,7 @@ from typing import Final
 
 import torch
 
+from hubel.data.cache import PictureCache
 from hubel.data.dataset import Dataset
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.source import TEST, VAL
@@ -30,6 +31,7 @@ def steps_for_budget(
     preprocessing: Preprocessing,
     run: Run,
     began: float,
+    cache: PictureCache,
 ) -> tuple[int, str, float]:
     """Return how many steps fit into the budget, the measured reason, and seconds for training.
 
@@ -41,7 +43,8 @@ def steps_for_budget(
     choose_steps(rehearsed, draft["steps_per_pass"] + 1, "rehearsal")
     settings, _ = rehearsed.freeze()
     state = torch.get_rng_state()
-    trainer = build_trainer(settings, copy.deepcopy(network.module), dataset, preprocessing, run)
+    module = copy.deepcopy(network.module)
+    trainer = build_trainer(settings, module, dataset, preprocessing, run, cache=cache)
     step_s = trainer.rehearse(MEASURED_SHARE * seconds)
     validation_s = 0.0
     if trainer.validate is not None:

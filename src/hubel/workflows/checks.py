@@ -50,6 +50,7 @@ _RANGES: Final[dict[str, tuple[str, Callable[[Any], bool]]]] = {
     "augment_strength": ("from 0 to 1", lambda value: 0 <= value <= 1),
     "ema": ("from 0 to below 1", lambda value: 0 <= value < 1),
     "clip": ("above 0", lambda value: value > 0),
+    "micro_batch": ("1 or more", lambda value: value >= 1),
     "seed": ("from 0 to 2^63 - 1", lambda value: 0 <= value < 2**63),
 }
 RESUMABLE: Final = frozenset(

@@ -25,6 +25,8 @@ from hubel.results.files import write_json
 from hubel.training.calibration import DEFAULT_ERROR, fit_calibration
 from hubel.training.evaluation import Judged, judge, predict_logits
 from hubel.training.evaluation import evaluate as measure
+from hubel.training.hardware.devices import choose_device
+from hubel.training.hardware.heap import keep_heap
 from hubel.training.inference import Outputs, Progress, arithmetic_threads
 from hubel.training.provenance import provenance
 from hubel.training.trained import Trained, load_trained
@@ -72,9 +74,12 @@ def evaluate(
     started = time.perf_counter()
     options = gather_options(EvaluateOptions, options, settings)
     _check(options)
+    keep_heap()
+    device = choose_device(options.device)
     run = run if isinstance(run, Run) else Run.open(run)
     with arithmetic_threads(options.threads):
         trained = load_trained(run, trust_code=options.trust_code)
+        trained.module.to(device)
         if source is None:
             own, dataset = True, own_dataset(run, threads=options.threads, progress=scanning)
         else:
@@ -115,6 +120,7 @@ def evaluate_dataset(
     _check(options)
     with arithmetic_threads(options.threads):
         trained = load_trained(run, trust_code=True)
+        trained.module.to(choose_device(options.device))
         return _evaluate(
             _Subject(
                 run=run,

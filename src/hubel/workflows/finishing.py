@@ -7,7 +7,7 @@ from typing import Literal
 from hubel.data.dataset import Dataset
 from hubel.data.source import TEST
 from hubel.options import EvaluateOptions, ReportOptions
-from hubel.results import Evaluation, Run, Training
+from hubel.results import Evaluation, Run, Training, mean_waiting_share
 from hubel.results.files import write_json
 from hubel.training.checkpoint import BEST, load, save_tensors
 from hubel.training.loop import Ending, Trainer
@@ -27,18 +27,18 @@ def finish(run: Run, trainer: Trainer, ending: Ending, dataset: Dataset, watcher
     """Write the kept weights, evaluate them on the test split, and write the report."""
     best = load(run.checkpoints / BEST)
     save_tensors(run.weights_file, best.tensors)
-    evaluation = _evaluate(run, dataset)
+    evaluation = _evaluate(run, dataset, EvaluateOptions(device=trainer.settings.device))
     write_json(run.stage_file("train"), _training(run, trainer, ending, dataset, evaluation))
     if evaluation is not None:
         watcher.evaluated(evaluation)
     write_report(run, options=ReportOptions())
 
 
-def _evaluate(run: Run, dataset: Dataset) -> Evaluation | None:
+def _evaluate(run: Run, dataset: Dataset, options: EvaluateOptions) -> Evaluation | None:
     """Evaluate on the test split; None where it holds no picture."""
     if not len(dataset.positions(TEST)):
         return None
-    return evaluate_dataset(run, dataset, EvaluateOptions())
+    return evaluate_dataset(run, dataset, options)
 
 
 def _training(
@@ -56,6 +56,7 @@ def _training(
         score_name=SCORE_NAMES[settings.task],
         ended=ending,
         rows=tuple(progress.rows),
+        waiting_share=mean_waiting_share(progress.rows),
         test=evaluation.test if evaluation else {},
         provenance=provenance(
             seed=settings.seed,

@@ -19,6 +19,8 @@ from hubel.options import PredictOptions
 from hubel.options.gathering import gather_options
 from hubel.results import Prediction, Run
 from hubel.training.answers import Interpreter, no_answer
+from hubel.training.hardware.devices import choose_device
+from hubel.training.hardware.heap import keep_heap
 from hubel.training.inference import arithmetic_threads, forward
 from hubel.training.metrics import probabilities
 from hubel.training.trained import Trained, load_trained
@@ -58,9 +60,12 @@ def predict(
     """
     options = gather_options(PredictOptions, options, settings)
     _check(options)
+    keep_heap()
+    device = choose_device(options.device)
     run = run if isinstance(run, Run) else Run.open(run)
     gathered = gather(pictures)
     trained = load_trained(run, trust_code=options.trust_code)
+    trained.module.to(device)
     predictions = _predictions(trained, gathered, options)
     if options.csv is None:
         return predictions

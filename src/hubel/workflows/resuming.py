@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 
@@ -11,18 +11,20 @@ import torch
 
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.source import Source
-from hubel.errors import RunError
+from hubel.errors import RunError, UsageError
 from hubel.options import TrainOptions
 from hubel.results import ModelCard, Run
 from hubel.results.files import write_json
 from hubel.training.checkpoint import Checkpoint, load_newest, steps_done
+from hubel.training.hardware.devices import choose_device
 from hubel.training.loop import Trainer
 from hubel.training.planning import extend
 from hubel.training.settings import Settings, settings_of
 from hubel.workflows.assembling import Network, build_network, build_trainer
+from hubel.workflows.caching import open_cache
 from hubel.workflows.checking import check_before
 from hubel.workflows.checks import check_resumed
-from hubel.workflows.going_on import go_on
+from hubel.workflows.going_on import Ready, go_on
 from hubel.workflows.locking import RunLock
 from hubel.workflows.own_pictures import own_dataset
 from hubel.workflows.restoring import Beginning, Keeper
@@ -59,13 +61,15 @@ def resume(
     done = steps_done(checkpoint)
     if options.epochs is not None:
         settings, plan = extend(plan, options.epochs, done)
+    settings = _on_this_machine(settings, watcher)
     torch.set_num_threads(settings.threads)
     dataset = own_dataset(run, source, progress=watcher.scanning)
     watcher.inspected(dataset.inspection)
     card = run.card()
     preprocessing = Preprocessing.from_json(card.preprocessing, checkpoint.part("preprocessing"))
     network = _same_network(run, card, settings, trust_code=options.trust_code)
-    trainer = build_trainer(settings, network.module, dataset, preprocessing, run)
+    cache = open_cache(settings.cache_bytes, dataset, run)
+    trainer = build_trainer(settings, network.module, dataset, preprocessing, run, cache=cache)
     _restore(trainer, checkpoint, run)
     if options.epochs is not None:
         # What train.json says ends with the old plan; without it, a killed extension goes on.
@@ -82,12 +86,27 @@ def resume(
         plan=plan,
         check=check,
     )
-    return go_on(run, Keeper(run, beginning, lock, watcher.said), trainer, watcher)
+    keeper = Keeper(run, beginning, lock, watcher.said)
+    return go_on(Ready(run=run, keeper=keeper, trainer=trainer, cache=cache, watcher=watcher))
 
 
 def _is_complete(run: Run) -> bool:
     """Whether nothing is left to do: training has ended, and its report is written."""
     return run.finished and run.training() is not None and run.report_file.is_file()
+
+
+def _on_this_machine(settings: Settings, watcher: Watcher) -> Settings:
+    """Return the settings, with another device where the run's own is not here."""
+    try:
+        choose_device(settings.device)
+    except UsageError:
+        device = str(choose_device())
+        watcher.said(
+            f"The run was trained on {settings.device}, which is not here: it goes on on {device}, "
+            "and its bits may differ."
+        )
+        return replace(settings, device=device)
+    return settings
 
 
 def _same_network(run: Run, card: ModelCard, settings: Settings, *, trust_code: bool) -> Network:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,14 @@ from typing import Any
 import torch
 
 from hubel.architectures import choose_size
+from hubel.data.array_source import ArraySource
+from hubel.data.augmentation import detail_of
+from hubel.data.cache import PictureCache
 from hubel.data.dataset import Dataset
 from hubel.data.integrity import inspect_source
 from hubel.data.opening import open_source
 from hubel.data.preprocessing import Preprocessing
+from hubel.data.room import choose_cache
 from hubel.data.source import TRAIN, Source
 from hubel.errors import UsageError
 from hubel.options import TrainOptions
@@ -22,8 +27,7 @@ from hubel.options.gathering import gather_options
 from hubel.results import Inspection, Run
 from hubel.results.files import write_bytes
 from hubel.training.body import head_of
-from hubel.training.hardware import choose_arithmetic
-from hubel.training.loop import Trainer
+from hubel.training.hardware.heap import keep_heap
 from hubel.training.planning import (
     Facts,
     choose_freezing,
@@ -31,13 +35,15 @@ from hubel.training.planning import (
     choose_strength,
     draft_settings,
 )
-from hubel.training.settings import ChosenBy, Draft
+from hubel.training.settings import Draft
 from hubel.workflows.assembling import Network, build_network, build_trainer, card_of
 from hubel.workflows.budgeting import steps_for_budget
+from hubel.workflows.caching import open_cache
 from hubel.workflows.checking import check_before
 from hubel.workflows.checks import check_fresh, check_source
+from hubel.workflows.fitting import Subject, fit_to_machine
 from hubel.workflows.folders import new_run_folder, require_empty
-from hubel.workflows.going_on import go_on
+from hubel.workflows.going_on import Ready, go_on
 from hubel.workflows.keeping import has_not_begun, kept_options, options_toml
 from hubel.workflows.locking import LOCK, RunLock
 from hubel.workflows.restoring import Beginning, Keeper
@@ -67,12 +73,14 @@ def train(
     options = gather_options(TrainOptions, options, settings)
     watcher = watcher or Watcher()
     threads = torch.get_num_threads()
+    keep_heap()
     try:
-        with RunLock() as lock:
+        with ExitStack() as stack:
+            lock = stack.enter_context(RunLock())
             if options.resume is None:
-                return _train_new(source, options, watcher, began, lock)
+                return _train_new(source, options, watcher, began, lock, stack)
             if has_not_begun(Run(options.resume)):
-                return _begin_again(source, options, watcher, began, lock)
+                return _begin_again(source, options, watcher, began, lock, stack)
             return resume(options, source, watcher, lock)
     finally:
         torch.set_num_threads(threads)
@@ -84,6 +92,7 @@ def _train_new(
     watcher: Watcher,
     began: float,
     lock: RunLock,
+    stack: ExitStack,
 ) -> Run:
     """Train in a folder of its own, which is taken away again if there is nothing to keep."""
     if source is None:
@@ -94,12 +103,12 @@ def _train_new(
     lock.take(run.path)
     require_empty(run.path)
     try:
-        keeper, trainer = _begin(run, opened, options, watcher, began, lock)
+        ready = _begin(run, opened, options, watcher, began, lock, stack)
     except BaseException:
         if not run.plan_file.is_file():
             _remove(run)
         raise
-    return go_on(run, keeper, trainer, watcher)
+    return go_on(ready)
 
 
 def _begin_again(
@@ -108,6 +117,7 @@ def _begin_again(
     watcher: Watcher,
     began: float,
     lock: RunLock,
+    stack: ExitStack,
 ) -> Run:
     """Begin a training that was stopped before its first step, with the options that it had."""
     assert options.resume is not None
@@ -118,8 +128,7 @@ def _begin_again(
     watcher.said(f"The training in {run.path} was stopped before its first step; it begins again.")
     shutil.rmtree(run.checkpoints, ignore_errors=True)
     opened = _opened(named if source is None else source, kept)
-    keeper, trainer = _begin(run, opened, kept, watcher, began, lock, again=True)
-    return go_on(run, keeper, trainer, watcher)
+    return go_on(_begin(run, opened, kept, watcher, began, lock, stack, again=True))
 
 
 def _opened(source: str | Path | Source, options: TrainOptions) -> Source:
@@ -138,9 +147,10 @@ def _begin(
     watcher: Watcher,
     began: float,
     lock: RunLock,
+    stack: ExitStack,
     *,
     again: bool = False,
-) -> tuple[Keeper, Trainer]:
+) -> Ready:
     """Do all that comes before the first step; whatever is killed in it can begin again.
 
     `again` where the options were read from the run, which must not make code run by itself.
@@ -156,23 +166,21 @@ def _begin(
     )
     watcher.inspected(dataset.inspection)
     require_trainable(dataset, allow_leaks=options.allow_leaks)
-    draft = draft_settings(options, _facts(options, opened, dataset, start))
-    preprocessing = _measure(options, dataset, draft, start)
-    network = build_network(
-        {name: choice.value for name, choice in draft.choices.items()},
-        trust_code=options.trust_code or (base is None and not again),
-        pretrained=options.pretrained,
-        weights=options.weights,
+    draft = draft_settings(options, _facts(options, opened, dataset, start, run))
+    cache = stack.enter_context(closing(open_cache(draft["cache_bytes"], dataset, run)))
+    preprocessing = _measure(options, dataset, draft, start, cache)
+    network, fresh, notes = _network(
+        options, draft, base, trust_code=options.trust_code or (base is None and not again)
     )
-    notes = list(network.loaded.notes)
-    fresh = network.fresh
-    if base is not None:
-        note, fresh = take_weights(network.module, base, trust_code=options.trust_code)
-        notes.append(note)
     head = head_of(network.module, draft["outputs"], fresh) if start else ()
-    _choose_measured(options, draft, network, dataset, preprocessing, run, began, head)
+    # The network may add arguments of its own, as LeNet-5 does for numbers.
+    draft.choices["model_arguments"] = replace(
+        draft.choices["model_arguments"], value=dict(network.loaded.arguments)
+    )
+    fit_to_machine(Subject(options=options, draft=draft, module=network.module, watcher=watcher))
+    _choose_length(options, draft, network, dataset, preprocessing, run, began, head, cache)
     settings, plan = draft.freeze()
-    trainer = build_trainer(settings, network.module, dataset, preprocessing, run)
+    trainer = build_trainer(settings, network.module, dataset, preprocessing, run, cache=cache)
     beginning = Beginning(
         options=run.options_file.read_bytes(),
         dataset=dataset,
@@ -187,12 +195,36 @@ def _begin(
     beginning.check = check_before(run, network, settings, watcher)
     for note in notes:
         watcher.said(note)
-    return Keeper(run, beginning, lock, watcher.said), trainer
+    keeper = Keeper(run, beginning, lock, watcher.said)
+    return Ready(run=run, keeper=keeper, trainer=trainer, cache=cache, watcher=watcher)
 
 
-def _facts(options: TrainOptions, source: Source, dataset: Dataset, start: Start | None) -> Facts:
+def _network(
+    options: TrainOptions, draft: Draft, base: Run | None, *, trust_code: bool
+) -> tuple[Network, tuple[str, ...], list[str]]:
+    """Build the network with the weights it starts from; return what is fresh in it, and notes."""
+    network = build_network(
+        {name: choice.value for name, choice in draft.choices.items()},
+        trust_code=trust_code,
+        pretrained=options.pretrained,
+        weights=options.weights,
+    )
+    notes = list(network.loaded.notes)
+    if base is None:
+        return network, network.fresh, notes
+    note, fresh = take_weights(network.module, base, trust_code=options.trust_code)
+    return network, fresh, [*notes, note]
+
+
+def _facts(
+    options: TrainOptions, source: Source, dataset: Dataset, start: Start | None, run: Run
+) -> Facts:
     """Gather what the settings depend on."""
     inspection = dataset.inspection
+    if options.cache == "auto" and isinstance(source, ArraySource):
+        cache_bytes, cache_reason = 0, "the pictures are arrays, which need no decoding"
+    else:
+        cache_bytes, cache_reason = choose_cache(options.cache, run.path)
     median = inspection.short_sides.median
     size, reason = options.size, "set by you"
     if size is None and start is not None:
@@ -209,6 +241,8 @@ def _facts(options: TrainOptions, source: Source, dataset: Dataset, start: Start
         size_reason=reason,
         train_pictures=len(dataset.positions(TRAIN)),
         pretrained=start.origin if start and start.published else "",
+        cache_bytes=cache_bytes,
+        cache_reason=cache_reason,
     )
 
 
@@ -218,7 +252,11 @@ def _channels(options: TrainOptions, inspection: Inspection) -> int:
 
 
 def _measure(
-    options: TrainOptions, dataset: Dataset, draft: Draft, start: Start | None
+    options: TrainOptions,
+    dataset: Dataset,
+    draft: Draft,
+    start: Start | None,
+    cache: PictureCache,
 ) -> Preprocessing:
     """Make the preprocessing object of the run and record its channels."""
     preprocessing = Preprocessing.measure(
@@ -229,12 +267,14 @@ def _measure(
         grey=dataset.inspection.grey,
         threads=options.threads,
         reading=start.reading if start else None,
+        detail=detail_of(draft["augment"]),
+        cache=cache,
     )
     draft.choose("channels", preprocessing.channels, "hubel", "colours of the pictures")
     return preprocessing
 
 
-def _choose_measured(
+def _choose_length(
     options: TrainOptions,
     draft: Draft,
     network: Network,
@@ -243,30 +283,15 @@ def _choose_measured(
     run: Run,
     began: float,
     head: tuple[str, ...],
+    cache: PictureCache,
 ) -> None:
-    """Choose arithmetic by timing, and the number of steps from passes or budget."""
-    # The network may add arguments of its own, as LeNet-5 does for numbers.
-    draft.choices["model_arguments"] = replace(
-        draft.choices["model_arguments"], value=dict(network.loaded.arguments)
-    )
-    shape = (min(draft["batch"], 64), draft["channels"], draft["size"], draft["size"])
-    arithmetic = choose_arithmetic(
-        network.module,
-        torch.zeros(shape),
-        precision=options.precision,
-        channels_last=options.channels_last,
-        threads=options.threads,
-    )
-    torch.set_num_threads(arithmetic.threads)
-    for name in ("precision", "channels_last", "threads"):
-        by: ChosenBy = "user" if getattr(options, name) is not None else "hubel"
-        draft.choose(name, getattr(arithmetic, name), by, arithmetic.reason)
+    """Choose the number of steps, from passes or budget, and what follows from it."""
     choose_steps(draft, None, "")
     choose_strength(draft, options.augment_strength)
     choose_freezing(draft, options, head)
     if options.budget is not None:
         steps, reason, training_s = steps_for_budget(
-            options.budget, draft, network, dataset, preprocessing, run, began
+            options.budget, draft, network, dataset, preprocessing, run, began, cache
         )
         choose_steps(draft, steps, reason, training_s)
         choose_strength(draft, options.augment_strength)

@@ -1,0 +1,1 @@
+"""What hubel chooses by measuring this machine: heap, device, arithmetic, memory, compiling."""
