@@ -18,6 +18,7 @@ from hubel.errors import RunError, TrainingError, UsageError
 from hubel.results import EpochRow, Run
 from hubel.results import files as results_files
 from hubel.training.events import StepEvent
+from hubel.workflows import assembling
 from hubel.workflows.locking import RunLock
 from hubel.workflows.watching import Watcher
 from pictures import make_folder
@@ -216,10 +217,13 @@ def test_a_plan_without_a_checkpoint(pictures: Path, tmp_path: Path) -> None:
         hubel.train(resume=run.path, epochs=4)
 
 
-def test_an_early_stopped_run_is_extended(pictures: Path, tmp_path: Path) -> None:
-    run = hubel.train(
-        pictures, out=tmp_path / "run", patience=1, optimizer="adamw", **{**SETTINGS, "epochs": 9}
-    )
+def test_an_early_stopped_run_is_extended(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter(range(100, 0, -1))
+    worse = lambda *_, **__: (1.0, next(scores) / 100)  # noqa: E731
+    monkeypatch.setattr(assembling, "quick_score", worse)
+    run = hubel.train(pictures, out=tmp_path / "run", patience=1, **{**SETTINGS, "epochs": 9})
     stopped = run.training()
     assert stopped is not None
     assert stopped.ended == "early-stopping"

@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import threading
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -197,6 +198,17 @@ def test_idx_headers_that_claim_terabytes(dimensions: tuple[int, ...], tmp_path:
         path.write_bytes(content)
         with pytest.raises(SourceError, match="claims to hold|is damaged or incomplete"):
             open_source(path)
+
+
+def test_a_packed_idx_file_takes_the_memory_of_what_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "images-idx3-ubyte.gz"
+    path.write_bytes(gzip.compress(struct.pack(">HBB3I", 0, 8, 3, 1 << 16, 1 << 8, 1 << 7)))
+    tracemalloc.start()
+    with pytest.raises(SourceError, match="is damaged or incomplete"):
+        open_source(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 64 << 20, "it claims 2 GiB"
 
 
 def test_a_table_with_a_giant_cell(tmp_path: Path) -> None:

@@ -123,6 +123,24 @@ def test_options_are_the_users_own_file(run: Run) -> None:
     assert hubel.train(resume=run.path, epochs=2).training() is not None
 
 
+@pytest.mark.parametrize("change", [{"classes": ()}, {"input_shape": (0, 16, 16)}])
+def test_a_sealed_card_of_no_network(change: dict[str, Any], run: Run) -> None:
+    write_json(run.model_file, replace(run.card(), **change))
+    with pytest.raises(
+        RunError, match=r"model\.json is damaged or was edited: there is no network"
+    ):
+        predict(run)
+
+
+def test_a_sealed_plan_whose_revisions_are_no_list(run: Run) -> None:
+    choices = tuple(
+        replace(choice, value=7) if choice.name == "revisions" else choice
+        for choice in run.plan().choices
+    )
+    write_json(run.plan_file, Plan(choices=choices))
+    assert write_report(run).is_file()
+
+
 def safetensors(header: Any, data: bytes = b"", length: int | None = None) -> bytes:
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     return struct.pack("<Q", len(text) if length is None else length) + text + data

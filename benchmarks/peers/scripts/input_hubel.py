@@ -22,10 +22,10 @@ def main() -> None:
     stay_on(given.processors)
     import numpy as np
     import torch
-    from hubel.data.cache import PictureCache
 
     from hubel.data.augmentation import Augmentation
     from hubel.data.batching import BatchLoader
+    from hubel.data.cache import PictureCache
     from hubel.data.opening import open_source
     from hubel.data.preprocessing import Preprocessing
     from hubel.options import TrainOptions

@@ -27,6 +27,8 @@ _NAME: Final = re.compile(
 )
 _TYPES: Final = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4"}
 _UBYTE: Final = 8
+_PIECE: Final = 1 << 22
+"""Bytes that are unpacked at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,12 @@ def _unpacked(path: Path) -> bytes:
         kind = _TYPES.get(head[2], ">u1") if len(head) == 4 else ">u1"
         claimed = math.prod(map(int, bytes_to_sizes(sizes))) * np.dtype(kind).itemsize
         check_room(claimed, str(path))
-        return head + sizes + file.read(claimed + 1)
+        # Piece by piece: one read would take the memory that is claimed, whatever is there.
+        parts, left = [head, sizes], claimed + 1
+        while left > 0 and (part := file.read(min(left, _PIECE))):
+            parts.append(part)
+            left -= len(part)
+        return b"".join(parts)
 
 
 def bytes_to_sizes(head: bytes) -> NDArray[np.uint32]:

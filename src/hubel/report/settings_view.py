@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
+
 from hubel.report.view import Fact, command
 from hubel.report.words import count, setting
 from hubel.results import ModelCard, Plan, Provenance, Run
@@ -88,15 +90,24 @@ def _frozen(plan: Plan) -> str:
     """Return when the plan was made, and what had to be revised on the way."""
     chosen = {choice.name: choice.value for choice in plan.choices}
     text = "The plan was frozen before the first step"
-    if revisions := chosen.get("revisions"):
+    revisions = chosen.get("revisions")
+    if isinstance(revisions, list) and revisions:
         times = "once" if len(revisions) == 1 else f"{len(revisions)} times"
         text += f"; to keep the budget, its number of steps was revised {times} on the way"
     text += "."
     for name, what in _HALVED.items():
-        for at, at_once in chosen.get(name) or ():
+        for at, at_once in _pairs(chosen.get(name)):
             text += f" Memory ran out in {what} {at + (name == 'halvings'):,}: from there on at "
             text += f"most {count(at_once, 'picture')} went through the network at a time."
     return text
+
+
+def _pairs(value: Any) -> list[tuple[int, int]]:
+    """Return a value that a plan holds as pairs of numbers; none where it was edited."""
+    try:
+        return msgspec.convert(value, list[tuple[int, int]])
+    except msgspec.ValidationError:
+        return []
 
 
 def _options(run: Run) -> tuple[str, Mapping[str, Any], str]:

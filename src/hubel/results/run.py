@@ -124,8 +124,14 @@ class Run:
         return read_json(self.plan_file, Plan)
 
     def card(self) -> ModelCard:
-        """Read the model card."""
-        return read_json(self.model_file, ModelCard)
+        """Read the model card; RunError where no network can be as it says."""
+        card = read_json(self.model_file, ModelCard)
+        if min(card.input_shape) < 1 or not card.classes:
+            raise RunError(
+                f"{self.model_file} is damaged or was edited: there is no network with an input "
+                f"of {card.input_shape} and {len(card.classes)} outputs. Restore it."
+            )
+        return card
 
     def inspection(self) -> Inspection | None:
         """Read what `data` found; None where it was not run."""

@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 Point = tuple[float, float]
+
+LARGEST: Final = 1e300
+"""Greatest value that is drawn: with some air around it, it is still a number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +41,8 @@ class Scale:
 
 
 def finite(values: Iterable[float]) -> list[float]:
-    """Return the values that are finite."""
-    return [value for value in values if math.isfinite(value)]
+    """Return the values that are finite, and whose range is."""
+    return [value for value in values if abs(value) <= LARGEST]
 
 
 def extent(values: Iterable[float], *, padding: float = 0.05) -> tuple[float, float]:
