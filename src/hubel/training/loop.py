@@ -116,6 +116,7 @@ class Trainer:
         times: list[float] = []
         began = time.perf_counter()
         self.module.train()
+        self.stepper.at_once = self.room.training.at_once(0)
         more = True
         while more:
             feed = Feed(self.loader, 0, self.settings.accumulate, self.device)
@@ -272,9 +273,11 @@ class Trainer:
         progress = self.progress
         limits = Limits(self.updater.timeline.total)
         limit = limits.broken(progress.undone + 1, progress.in_a_row + 1)
+        found = self.world.gather(self.stepper.seen)
+        seen = self.world.share([part for parts in found for part in parts])
         refusal = refusal_of(
             error,
-            [part for parts in self.world.gather(self.stepper.seen) for part in parts],
+            seen,
             self.loader.source.index.keys,
             step=progress.step + 1,
             pass_number=progress.step // self.settings.steps_per_pass + 1,

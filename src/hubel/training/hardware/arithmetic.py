@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from hubel.options.train import Precision
 from hubel.training.hardware.devices import CPU, random_state, set_random_state, wait_for
 from hubel.training.hardware.limits import thread_counts, usable_threads
+from hubel.training.hardware.load import BUSY, Load
 from hubel.training.hardware.store import Store, Timed, Timing
 from hubel.training.outputs import autocast, each, logits_of
 
@@ -66,7 +67,8 @@ def choose_arithmetic(
     Channels-last float32 on every processor is the usual choice; another one is taken only where
     it is faster by `GAIN`, so that noise does not decide. What the caller sets stands. `inputs` is
     (N, C, H, W). What was measured is kept in `store` for this network, input and batch: the same
-    run chooses the same again. Weights, random state and threads are left as they were.
+    run chooses the same again; but nothing is kept of a busy machine, whose times tell little.
+    Weights, random state and threads are left as they were.
     """
     candidates = _candidates(wishes, store, device)
     if len(candidates) == 1:
@@ -81,7 +83,11 @@ def choose_arithmetic(
     key = network_key(module, inputs, candidates)
     timed, origin = store.timed(key), f", kept in {store.path}"
     if timed is None:
-        timed, origin = store.keep_timed(key, time_steps(module, inputs, candidates, device)), ""
+        load = Load()
+        timed, others = time_steps(module, inputs, candidates, device), load.others()
+        if others < BUSY:
+            return _best(store.keep_timed(key, timed), "")
+        origin = f"; not kept, since other programs took {others:.0%} of the processors meanwhile"
     return _best(timed, origin)
 
 
