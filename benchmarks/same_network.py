@@ -37,6 +37,9 @@ GOALS: Final = (
     "at least 2× the best peer as documented, 1× at its best settings, 90% of the ceiling"
 )
 
+SAME_UPDATE: Final = ("--optimizer", "nesterov")
+"""The ceiling's; hubel's own default for these networks is AdamW, which costs about as much."""
+
 NOTES: Final = {
     "fastai": "quick start: Resize(128), no augmentation, workers as processors; best: "
     "resize_images to 192 pixels before, to_channelslast, persistent workers",
@@ -132,7 +135,7 @@ def _arms(network: str, task: Task) -> list[Arm]:
             note=NOTES.get(peer, ""),
         )
 
-    own = ("--model", f"torchvision:{network}", *flags, "--seed", "{seed}")
+    own = ("--model", f"torchvision:{network}", *flags, "--seed", "{seed}", *SAME_UPDATE)
     steps = ("--steps", str(task.steps))
     arms = [
         arm("hubel", "hubel", "train_hubel.py", "{scratch}", folder, *own),
@@ -164,7 +167,8 @@ def _section(
         f"{task.steps} steps a pass, {task.epochs} passes, on {pictures}; validation is not "
         "counted, memory is that of all processes (shared pages counted once). The ceiling is the "
         "same step on batches in memory: channels-last, a thread a processor, bfloat16 where the "
-        "hardware has it, glibc's heap kept. Arms take turns. "
+        "hardware has it, glibc's heap kept, SGD with Nesterov's momentum; hubel has "
+        "`--optimizer nesterov` and else its defaults. Arms take turns. "
         f"{busiest(found)}",
         header=(
             "arm",

@@ -113,6 +113,19 @@ def test_published_weights_are_tuned_with_adamw_unless_something_else_is_set():
     assert values(resolve("default", {}, pictures=500))["optimizer"] == "muon"
 
 
+@pytest.mark.parametrize("model", ["resnet18", "torchvision:mobilenet_v2", "net.py:build"])
+def test_muon_is_the_default_only_where_it_was_measured(model: str):
+    def optimizer(name, recipe="default", **given):
+        choices = resolve(recipe, given, pictures=500, model=name)
+        return next(choice for choice in choices if choice.name == "optimizer")
+
+    assert optimizer(model).value == "adamw"
+    assert "measured on hubelnet" in optimizer(model).reason
+    assert optimizer(model, optimizer="muon").value == "muon"
+    assert optimizer(model, "classical").value == RECIPES["classical"].optimizer
+    assert optimizer("hubelnet").value == "muon"
+
+
 def test_gd_takes_more_passes():
     found = values(resolve("default", {"optimizer": "gd"}, pictures=51_000))
     assert (found["epochs"], found["lr"]) == (300, OPTIMIZERS["gd"].lr)

@@ -48,6 +48,7 @@ def draft_settings(options: TrainOptions, facts: Facts) -> Draft:
         given,
         pictures=facts.train_pictures,
         task=facts.task,
+        model=options.model,
         pretrained=bool(facts.pretrained),
     ):
         draft.choices[choice.name] = choice
