@@ -124,9 +124,10 @@ def resolve(
 
     `given` maps names of `TrainOptions` to what the user set (absent or None: not set); those
     values stand as they are, and what depends on them follows. `pictures` counts the training
-    split; `model` names the network, and `pretrained` says that training starts from published weights. Settings: optimizer,
-    epochs, batch, lr, momentum, weight_decay, schedule, warmup, loss, milestones, step_factor,
-    label_smoothing, dropout, ema, clip, augment. Errors: UsageError for an unknown recipe or name.
+    split; `model` names the network, and `pretrained` says that training starts from published
+    weights. Settings: optimizer, epochs, batch, lr, momentum, weight_decay, schedule, warmup, loss,
+    milestones, step_factor, label_smoothing, dropout, ema, clip, augment. Errors: UsageError for an
+    unknown recipe or name.
     """
     recipe = look_up(RECIPES, name, "recipe")
     answers = _Answers(name, given, recipe.sources)
