@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import hubel
 from hubel.data.manifest import read_manifest
 from hubel.errors import HubelError, RunError
-from hubel.results import Plan, Run
+from hubel.results import Plan, ResidualSummary, Run
 from hubel.results.files import write_json
 from hubel.training.checkpoint import Checkpoint, load, load_tensors, save, save_tensors
 from hubel.training.settings import settings_of
@@ -139,6 +139,27 @@ def test_a_sealed_plan_whose_revisions_are_no_list(run: Run) -> None:
     )
     write_json(run.plan_file, Plan(choices=choices))
     assert write_report(run).is_file()
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"confusion": ((1, 0), (1, 0), (0, 0))}, "confusion matrix"),
+        ({"confusion": ((1,), (1,))}, "confusion matrix"),
+        (
+            {"residuals": (ResidualSummary(name="x", truth=(1.0,), prediction=()),)},
+            "residuals",
+        ),
+    ],
+)
+def test_a_sealed_evaluation_whose_tables_do_not_fit(
+    changes: dict[str, Any], what: str, run: Run
+) -> None:
+    evaluation = run.evaluation()
+    assert evaluation is not None
+    write_json(run.stage_file("evaluate"), replace(evaluation, **changes))
+    with pytest.raises(RunError, match=rf"evaluate\.json is damaged .* its {what}"):
+        write_report(run)
 
 
 def safetensors(header: Any, data: bytes = b"", length: int | None = None) -> bytes:

@@ -149,9 +149,24 @@ class Run:
         return read_json(file, Training) if file.is_file() else None
 
     def evaluation(self) -> Evaluation | None:
-        """Read the last evaluation; None where there was none."""
+        """Read the last evaluation; None where there was none.
+
+        Errors: RunError also where its tables do not have the shape of its classes.
+        """
         file = self.stage_file("evaluate")
-        return read_json(file, Evaluation) if file.is_file() else None
+        if not file.is_file():
+            return None
+        evaluation = read_json(file, Evaluation)
+        confusion, classes = evaluation.confusion, len(evaluation.classes)
+        square = not confusion or {len(confusion), *map(len, confusion)} == {classes}
+        paired = all(len(one.truth) == len(one.prediction) for one in evaluation.residuals)
+        if not square or not paired:
+            what = "residuals" if square else f"confusion matrix of {classes} classes"
+            raise RunError(
+                f"{file} is damaged or was edited: its {what} has another shape. Run the stage "
+                "again."
+            )
+        return evaluation
 
     def calibrated(self) -> Calibrated | None:
         """Read temperature and thresholds; None where none were fitted."""
