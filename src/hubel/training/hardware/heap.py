@@ -10,7 +10,7 @@ time with 382,000 and 428,000 page faults, and 1.4 and 1.6 s with none after thi
 AVX2, glibc 2.36, PyTorch 2.14; medians of 4 steps in each of 2 processes, in turns).
 
 What it costs: the process keeps its peak of memory until it ends, and the heap is a little
-fragmented: there, peak resident memory was 12 and 16% higher.
+fragmented: there, peak resident memory was 12 to 22% higher.
 """
 
 from __future__ import annotations
