@@ -207,6 +207,15 @@ def test_several_labels(rows, seed):
         assert set(found.splits[labels[:, rarest] == 1].tolist()) == {TRAIN, VAL, TEST}
 
 
+def test_few_pictures_of_several_labels_have_the_shares():
+    generator = np.random.default_rng(1)
+    for seed in range(200):
+        rows = generator.random((30, 3)) < generator.random(3) ** 2
+        found = split(index_of(rows.astype(np.uint8), "multilabel"), seed=seed)
+        sizes = np.bincount(found.splits, minlength=3) / len(rows)
+        assert np.abs(sizes - SHARES).max() < 0.1
+
+
 def test_several_labels_are_spread_evenly():
     labels = (np.random.default_rng(0).random((1000, 5)) < [0.5, 0.3, 0.1, 0.05, 0.02]).astype(
         np.uint8

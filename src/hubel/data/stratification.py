@@ -13,6 +13,7 @@ from hubel.data.source import TRAIN
 LEAST_UNITS: Final = 3
 """Units that a stratum must have to be in every split; with fewer, all of it goes to train."""
 _SPLITS: Final = 3
+_SLACK: Final = 0.03
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +77,8 @@ def place(
     `units` (n,) numbers the units from 0; `weights` (3,) are the shares, 0 for a split that is
     not made. Units of several pictures or strata come first: the rarest stratum, its largest
     units, each to the split that needs the stratum most (sechidis2011); then single pictures are
-    dealt out at random to what is wanted still.
+    dealt out at random to what is wanted still. Where pictures of several strata made a split
+    larger than its share, it gives back to train what it can spare.
     """
     sizes = np.bincount(units)
     incidence, counts = np.unique(
@@ -96,6 +98,7 @@ def place(
     )
     lone = single[unit_of]
     _deal_singles(unit_of[lone], stratum_of[lone], progress, weights, split_of_unit, generator)
+    _give_back(unit_of, stratum_of, counts, sizes, progress, weights, split_of_unit)
     return split_of_unit[units]
 
 
@@ -148,6 +151,39 @@ def _deal_singles(
         numbers = share_out(len(mine), share, bare, needs.astype(np.float64))
         splits = np.repeat(np.arange(_SPLITS, dtype=np.int8), numbers)
         split_of_unit[generator.permutation(mine)] = splits
+
+
+def _give_back(
+    unit_of: NDArray[np.int64],
+    stratum_of: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+    progress: _Progress,
+    weights: NDArray[np.float64],
+    split_of_unit: NDArray[np.int8],
+) -> None:
+    """Give units back to train where those of several strata made a split far too large.
+
+    As long as the split stays over its share by `_SLACK` of the pictures, and keeps something of
+    each of the unit's strata. Strata can be even and the splits not: a split with the pictures of
+    one label each needs more of them than one with those of several.
+    """
+    totals = np.bincount(split_of_unit, sizes, minlength=_SPLITS)
+    over = totals - (weights / weights.sum() + _SLACK) * sizes.sum()
+    starts = np.searchsorted(unit_of, np.arange(len(sizes) + 1))
+    splits = [split for split in progress.active.tolist() if split != TRAIN and over[split] > 0]
+    if not splits or len(unit_of) == len(sizes):
+        return
+    placed = np.zeros_like(progress.placed)
+    np.add.at(placed, (stratum_of, split_of_unit[unit_of]), counts)
+    for split in splits:
+        for unit in np.flatnonzero(split_of_unit == split).tolist():
+            inside = slice(starts[unit], starts[unit + 1])
+            strata, number = stratum_of[inside], counts[inside]
+            if sizes[unit] <= over[split] and (number < placed[strata, split]).all():
+                split_of_unit[unit] = TRAIN
+                placed[strata, split] -= number
+                over[split] -= sizes[unit]
 
 
 def share_out(
