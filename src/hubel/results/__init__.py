@@ -3,6 +3,7 @@
 from hubel.results.calibration import Calibrated
 from hubel.results.catalogue import NetworkEntry, NetworkPage, PaperTable, PublishedErrors
 from hubel.results.check import Check, CheckTotal, EffectiveField, Field, LayerRow, Measured
+from hubel.results.diagnosis import Checked, Diagnosis, Prescription, Treatment, Unchecked
 from hubel.results.evaluation import (
     Calibration,
     ClassScore,
@@ -27,9 +28,11 @@ __all__ = [
     "Calibration",
     "Check",
     "CheckTotal",
+    "Checked",
     "Choice",
     "ClassCount",
     "ClassScore",
+    "Diagnosis",
     "DuplicateGroup",
     "EffectiveField",
     "EpochRow",
@@ -47,6 +50,7 @@ __all__ = [
     "PaperTable",
     "Plan",
     "Prediction",
+    "Prescription",
     "Provenance",
     "PublishedErrors",
     "ReliabilityBin",
@@ -56,6 +60,8 @@ __all__ = [
     "Summary",
     "Task",
     "Training",
+    "Treatment",
+    "Unchecked",
     "UnknownRule",
     "mean_waiting_share",
 ]

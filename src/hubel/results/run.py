@@ -8,6 +8,7 @@ from pathlib import Path
 from hubel.errors import RunError, UsageError
 from hubel.results.calibration import Calibrated
 from hubel.results.check import Check
+from hubel.results.diagnosis import Diagnosis
 from hubel.results.evaluation import Evaluation
 from hubel.results.files import read_json
 from hubel.results.inspection import Inspection
@@ -103,7 +104,7 @@ class Run:
         return self.path / "calibration.json"
 
     def stage_file(self, stage: str) -> Path:
-        """Return the JSON file of a stage: data, check, train, evaluate."""
+        """Return the JSON file of a stage: data, check, train, evaluate, diagnosis."""
         return self.path / f"{stage}.json"
 
     @property
@@ -167,6 +168,11 @@ class Run:
                 "again."
             )
         return evaluation
+
+    def diagnosis(self) -> Diagnosis | None:
+        """Read what the doctor said last; None where it was not asked."""
+        file = self.stage_file("diagnosis")
+        return read_json(file, Diagnosis) if file.is_file() else None
 
     def calibrated(self) -> Calibrated | None:
         """Read temperature and thresholds; None where none were fitted."""

@@ -1,0 +1,41 @@
+"""A case: everything that is known of one training, for the rules to read."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Final
+
+from hubel.diagnosis.evidence.record import Record
+from hubel.diagnosis.evidence.setting import Setting
+from hubel.diagnosis.evidence.subject import Subject
+from hubel.diagnosis.harm import Harm, harm_of
+from hubel.diagnosis.trials.table import Trials
+
+
+class Case:
+    """One training, as rules see it: its parts, its record, and tests that can be made on it."""
+
+    setting: Final[Setting]
+    record: Final[Record]
+    subject: Final[Subject | None]
+    """None where neither network nor pictures are at hand: then no test can be made."""
+    trials: Final[Trials]
+    """Active tests, each made at most once, when a rule asks for it."""
+
+    def __init__(
+        self,
+        setting: Setting,
+        record: Record,
+        subject: Subject | None = None,
+        *,
+        with_trials: bool = True,
+    ) -> None:
+        self.setting = setting
+        self.record = record
+        self.subject = subject
+        self.trials = Trials(setting, subject if with_trials else None)
+
+    @cached_property
+    def harm(self) -> Harm:
+        """How well the training went, beside a simple classifier."""
+        return harm_of(self.record, self.trials.make("reference"))

@@ -1,0 +1,9 @@
+"""The training loop: steps, gradients, modes, schedulers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hubel.diagnosis.symptom import Symptom
+
+SYMPTOMS: Final[tuple[Symptom, ...]] = ()

@@ -1,0 +1,9 @@
+"""Normalisation layers: batch statistics against running ones, small batches."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hubel.diagnosis.symptom import Symptom
+
+SYMPTOMS: Final[tuple[Symptom, ...]] = ()

@@ -1,0 +1,9 @@
+"""Pictures: range, normalisation, order, leakage, augmentation."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hubel.diagnosis.symptom import Symptom
+
+SYMPTOMS: Final[tuple[Symptom, ...]] = ()

@@ -1,0 +1,9 @@
+"""Arithmetic: gradients lost in half precision."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hubel.diagnosis.symptom import Symptom
+
+SYMPTOMS: Final[tuple[Symptom, ...]] = ()

@@ -1,0 +1,9 @@
+"""Time: a network that waits for its pictures."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hubel.diagnosis.symptom import Symptom
+
+SYMPTOMS: Final[tuple[Symptom, ...]] = ()

@@ -1,0 +1,9 @@
+"""Units that are dead or saturated."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hubel.diagnosis.symptom import Symptom
+
+SYMPTOMS: Final[tuple[Symptom, ...]] = ()

@@ -1,0 +1,82 @@
+"""What the doctor says of a training: causes, root first, and what to do about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from hubel.results.finding import Finding
+from hubel.results.provenance import Provenance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prescription:
+    """What to do about one cause."""
+
+    cause: str
+    """Id of the finding that it is for."""
+    what: str
+    """One sentence for people."""
+    options: dict[str, str] = field(default_factory=dict)
+    """Options of `hubel train` to set, by name as on the command line: {"--lr": "0.001"}; empty
+    where no option can."""
+    code: str = ""
+    """The change to code or data, in words; empty where options suffice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A symptom that was looked for and is not there."""
+
+    id: str
+    evidence: str
+    """What was measured, in a few words with numbers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unchecked:
+    """A symptom that could not be looked for."""
+
+    id: str
+    why: str
+    """One sentence that says what was missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Treatment:
+    """What a paired retrain measured: the same seeds and pictures, with and without a change."""
+
+    options: dict[str, str]
+    pairs: int
+    """Seeds that both sides were trained with."""
+    before: tuple[float, ...]
+    """Score on the validation split, one a pair, without the change."""
+    after: tuple[float, ...]
+    gain: float
+    """Mean of `after` less `before`."""
+    low: float
+    """Ends of the 95% interval of the gain."""
+    high: float
+    seconds: float
+    verdict: Literal["helped", "no difference seen", "made it worse"]
+    """`helped` only where the whole interval is above 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """Everything that the doctor says of one training; `diagnosis.json` in a run."""
+
+    verdict: str
+    """One or two sentences for people."""
+    causes: tuple[Finding, ...]
+    """What is wrong, the root cause first; what a cause before explains comes after it."""
+    prescriptions: tuple[Prescription, ...]
+    """For the causes, in their order."""
+    observations: tuple[Finding, ...]
+    """What is out of the ordinary, but not confirmed to do harm."""
+    healthy: tuple[Checked, ...]
+    unchecked: tuple[Unchecked, ...]
+    step: int
+    """Updates that had been done."""
+    provenance: Provenance | None = None
+    treatment: Treatment | None = None
