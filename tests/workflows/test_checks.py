@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+import hubel
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from hubel.data.integrity import inspect_source
@@ -46,12 +48,26 @@ from pictures import CLASSES, make_folder
         ({"seed": -3}, "--seed takes"),
         ({"checkpoint_every": "often"}, "--checkpoint-every takes a time"),
         ({"epochs": 3, "budget": "5m"}, "--epochs and --budget"),
+        ({"cache": "3XB"}, "--cache takes auto, none, or a size"),
+        ({"device": "tpu"}, "--device takes auto, cpu"),
+        ({"micro_batch": 8, "processes": 2}, "--micro-batch and several --processes exclude"),
         ({"optimizer": "gd", "accumulate": 4}, "leave out --accumulate"),
     ],
 )
 def test_what_does_not_fit(settings: dict[str, Any], hint: str) -> None:
     with pytest.raises(UsageError, match=hint):
         check_fresh(TrainOptions(**settings))
+
+
+def test_numbers_are_checked_before_processes_start() -> None:
+    with pytest.raises(UsageError, match="--restarts takes a number 0 or more, not -1"):
+        hubel.train("digits", restarts=-1, processes=2)
+
+
+def test_a_run_is_not_a_source(tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text("{}")
+    with pytest.raises(UsageError, match=f"is a run, not pictures: .*--resume {tmp_path}"):
+        hubel.train(tmp_path, out=tmp_path / "out")
 
 
 def test_what_fits() -> None:

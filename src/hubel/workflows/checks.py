@@ -15,11 +15,13 @@ from hubel.architectures.arguments import parse_arguments
 from hubel.data.augmentation import Augmentation
 from hubel.data.classical import parse_filters
 from hubel.data.dataset import Dataset
+from hubel.data.room import parse_size
 from hubel.data.source import VAL, Source
 from hubel.errors import UsageError, look_up
 from hubel.options import TrainOptions
 from hubel.results import Run
 from hubel.training.duration import parse_duration
+from hubel.training.hardware.devices import choose_device
 from hubel.training.losses import DEFAULT_LOSS, build_loss
 from hubel.training.optimizers import require_momentum
 from hubel.training.recipes import RECIPES
@@ -64,6 +66,10 @@ RESUMABLE: Final = frozenset(
     }
 )
 """What may be set beside --resume; everything else is frozen in the run's plan."""
+MICRO_BATCH_OR_PROCESSES: Final = (
+    "--micro-batch and several --processes exclude each other: each process computes its share of "
+    "the batch at once."
+)
 
 
 def flag(name: str) -> str:
@@ -90,6 +96,9 @@ def check_ranges(options: TrainOptions) -> None:
                 what, came = "numbers", " ".join(map(str, value))
             raise UsageError(f"{flag(name)} takes {what} {wanted}, not {came}.")
     parse_duration(options.checkpoint_every, "--checkpoint-every")
+    if options.cache not in {"auto", "none"}:
+        parse_size(options.cache, "--cache")
+    choose_device(options.device)
 
 
 def check_fresh(options: TrainOptions) -> None:
@@ -98,6 +107,8 @@ def check_fresh(options: TrainOptions) -> None:
     if options.epochs is not None and options.budget is not None:
         raise UsageError("--epochs and --budget both say how long to train: give one of them.")
     _check_start(options)
+    if options.micro_batch is not None and (options.processes or 1) > 1:
+        raise UsageError(MICRO_BATCH_OR_PROCESSES)
     if options.optimizer == "gd" and options.accumulate != 1:
         raise UsageError(
             "--optimizer gd adds up a whole pass for each update: leave out --accumulate."
@@ -130,6 +141,15 @@ def _check_drops(options: TrainOptions, schedule: str) -> None:
                 f"{flag(name)} belongs to --schedule step, but the schedule here is {schedule}: "
                 "add --schedule step, or leave it out."
             )
+
+
+def require_no_run(source: str | Path | Source) -> None:
+    """Raise UsageError where a run folder was named as the pictures to train on."""
+    if not isinstance(source, Source) and Run(Path(source)).plan_file.is_file():
+        raise UsageError(
+            f"{source} is a run, not pictures: go on with it with --resume {source}, or start from "
+            f"its weights with: hubel train SOURCE --model {source}"
+        )
 
 
 def check_source(options: TrainOptions, source: Source) -> None:
@@ -171,7 +191,6 @@ def check_validated(schedule: str, dataset: Dataset) -> None:
 
 def check_resumed(options: TrainOptions) -> None:
     """Raise UsageError for options that a resumed run cannot change."""
-    check_ranges(options)
     frozen = sorted(set_by_user(options).keys() - RESUMABLE)
     if frozen:
         raise UsageError(

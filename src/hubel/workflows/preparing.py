@@ -34,7 +34,7 @@ from hubel.workflows.assembling import Network, build_network, build_trainer, ca
 from hubel.workflows.budgeting import steps_for_budget
 from hubel.workflows.caching import open_cache
 from hubel.workflows.checking import check_before
-from hubel.workflows.checks import check_validated
+from hubel.workflows.checks import MICRO_BATCH_OR_PROCESSES, check_validated
 from hubel.workflows.fitting import Subject, fit_to_machine
 from hubel.workflows.keeping import options_toml
 from hubel.workflows.relaunching import shared_dataset
@@ -203,10 +203,7 @@ def _fit(options: TrainOptions, draft: Draft, network: Network, session: Session
 def _require_whole_shares(options: TrainOptions, draft: Draft) -> None:
     """Have each process compute its share of a batch at once: they wait for one another's."""
     if options.micro_batch is not None:
-        raise UsageError(
-            "--micro-batch and several --processes exclude each other: each process computes its "
-            "share of the batch at once."
-        )
+        raise UsageError(MICRO_BATCH_OR_PROCESSES)
     reason = "each process computes its share of the batch at once"
     draft.choose("micro_batch", draft["batch"], "hubel", reason)
 

@@ -19,7 +19,12 @@ from hubel.results import Run
 from hubel.training.distribution import joined
 from hubel.training.hardware.heap import keep_heap
 from hubel.training.launched import Launched
-from hubel.workflows.checks import check_fresh, check_source
+from hubel.workflows.checks import (
+    check_fresh,
+    check_ranges,
+    check_source,
+    require_no_run,
+)
 from hubel.workflows.folders import new_run_folder, require_empty
 from hubel.workflows.going_on import go_on
 from hubel.workflows.keeping import has_not_begun, kept_options
@@ -52,6 +57,7 @@ def train(
     """
     began = time.perf_counter()
     options = gather_options(TrainOptions, options, settings)
+    check_ranges(options)
     launched = Launched.read()
     if not launched.by_torch and processes_of(options) > 1:
         return launch(source, options, quiet=watcher is None)
@@ -135,6 +141,7 @@ def _begin_again(
 
 def _opened(source: str | Path | Source, options: TrainOptions) -> Source:
     """Open a source that can be trained on with these options."""
+    require_no_run(source)
     opened = open_source(source)
     require_labels(opened)
     base = run_of(options.model)
