@@ -29,6 +29,14 @@ def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> N
     assert "Usage: hubel " + verb in capsys.readouterr().out
 
 
+def test_help_shows_no_default_where_there_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["train", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "[default: 3]" in text
+    assert "[default: False]" not in text
+    assert "[default: ()]" not in text
+
+
 @pytest.mark.parametrize(
     ("tokens", "hint"),
     [

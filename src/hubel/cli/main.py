@@ -127,11 +127,16 @@ def build_app(config: tuple[Path, dict[str, Any]] | None = None) -> App:
         version=lambda: hubel.__version__,
         help_epilogue="hubel VERB --help tells a verb's options. Start with: hubel train digits",
         config=defaults,
-        default_parameter=Parameter(negative_iterable=()),
+        default_parameter=Parameter(negative_iterable=(), show_default=_shown_default),
     )
     for verb in VERBS:
         app.command(verb.function, name=verb.name, help=verb.help)
     return app
+
+
+def _shown_default(value: Any) -> Any:
+    """Return what --help shows as a default; nothing for switches that are off and empty lists."""
+    return None if value is False or value == () else value
 
 
 def _config_of(tokens: list[str]) -> tuple[Path, dict[str, Any]] | None:
