@@ -50,6 +50,8 @@ def test_not_a_number_deep_inside(tmp_path: Path) -> None:
         ('{"epoch": "one"}', "is damaged or was edited"),
         ('{"epoch": 1}', "missing required field"),
         ("\xff", "is damaged or was edited"),
+        (f'{{"epoch": 1{"0" * 400}}}', "a number of 401 digits stands in it"),
+        (f'{{"rows": [{{"epoch": -1{"0" * 40}}}]}}', "a number of 41 digits stands in it"),
     ],
 )
 def test_damage_is_one_sentence(tmp_path: Path, text: str, hint: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
@@ -24,6 +24,8 @@ Result = TypeVar("Result")
 
 DIGEST: Final = "sha256"
 """Key of the digest in a JSON file of a run."""
+MAX_INTEGER: Final = 2**64
+"""Largest whole number that a JSON file may hold: no count, size or seed of hubel's is larger."""
 MAX_BYTES: Final = 1 << 30
 """Largest JSON file that is read: what is decoded takes memory in proportion."""
 
@@ -121,6 +123,7 @@ def read_json(path: Path, kind: type[Result]) -> Result:
     """
     try:
         values = _decoded(path)
+        _require_usual(values)
         stored = values.pop(DIGEST, None)
         result = msgspec.convert(nulls_to_nan(values, kind), kind)
         if stored != digest_of(values):
@@ -143,6 +146,19 @@ def _decoded(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise msgspec.ValidationError(f"Expected `object`, got `{type(values).__name__}`")
     return cast("dict[str, Any]", values)
+
+
+def _require_usual(value: Any) -> None:
+    """Raise ValidationError for a whole number so large that arithmetic with it would fail."""
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
+        raise msgspec.ValidationError(f"a number of {len(str(abs(value)))} digits stands in it")
+    children: Iterable[Any] = ()
+    if isinstance(value, dict):
+        children = cast("dict[str, Any]", value).values()
+    elif isinstance(value, list):
+        children = cast("list[Any]", value)
+    for child in children:
+        _require_usual(child)
 
 
 def nulls_to_nan(value: Any, kind: Any) -> Any:
