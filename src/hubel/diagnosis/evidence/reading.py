@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
 import torch
@@ -29,6 +29,10 @@ _NUMBERS: Final = (
     *("in_features", "out_features", "num_channels", "negative_slope", "inplace"),
 )
 """Attributes of modules that are numbers worth knowing; of several, the largest is kept."""
+_OF_TORCH: Final = frozenset(vars(nn.Module()))
+"""Attributes that every module has: what is registered, hooks, the mode."""
+_DEEPEST: Final = 2
+"""Lists within lists that are looked into."""
 _PAIRS: Final = {"betas": ("beta1", "beta2")}
 
 
@@ -67,6 +71,16 @@ def read_setting(
             )
             for name, one in model.named_parameters()
         ),
+        hidden=tuple(
+            ParameterFact(
+                name=name,
+                shape=tuple(one.shape),
+                trainable=one.requires_grad,
+                group=groups.get(id(one)),
+                reached=False,
+            )
+            for name, one in hidden_parameters(model).items()
+        ),
         modules=tuple(
             ModuleFact(
                 path=path,
@@ -79,6 +93,40 @@ def read_setting(
         ),
         optimizer=read_optimizer(model, optimizer),
     )
+
+
+def hidden_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the parameters that modules hold in lists, tuples or dicts, where torch does not look.
+
+    By name: `layers[0].weight`. A parameter that is registered elsewhere too is not hidden.
+    """
+    own = {id(one) for one in model.parameters()}
+    found: dict[str, nn.Parameter] = {}
+    for path, module in model.named_modules():
+        for name, value in vars(module).items():
+            if name in _OF_TORCH:
+                continue
+            place = f"{path}.{name}" if path else name
+            for inner, one in _held(value, place, _DEEPEST):
+                if id(one) not in own and not is_lazy(one):
+                    own.add(id(one))
+                    found[inner] = one
+    return found
+
+
+def _held(value: object, place: str, deeper: int) -> Iterator[tuple[str, nn.Parameter]]:
+    """Give the parameters inside of a container, with their names."""
+    if isinstance(value, nn.Parameter):
+        yield place, value
+    elif isinstance(value, nn.Module):
+        for name, one in value.named_parameters():
+            yield f"{place}.{name}", one
+    elif deeper and isinstance(value, list | tuple):
+        for number, one in enumerate(value):
+            yield from _held(one, f"{place}[{number}]", deeper - 1)
+    elif deeper and isinstance(value, dict):
+        for key, one in value.items():
+            yield from _held(one, f"{place}[{key!r}]", deeper - 1)
 
 
 def read_optimizer(model: nn.Module, optimizer: Optimizer) -> OptimizerFact:
