@@ -20,7 +20,15 @@ class Threshold:
     """Bibliography key; `calibrated` where it was set on the calibration half of the suite."""
 
 
-_ROWS: Final[tuple[Threshold, ...]] = ()
+_ROWS: Final[tuple[Threshold, ...]] = (
+    # loop, weights, loss_form, design
+    Threshold(
+        "loss/activation-before.range",
+        5.0,
+        "constant factor from which on a bounded activation leaves room enough for logits",
+        "hubel",
+    ),
+)
 
 THRESHOLDS: Final[Mapping[str, Threshold]] = MappingProxyType({row.name: row for row in _ROWS})
 

@@ -168,8 +168,9 @@ def module_numbers(module: nn.Module) -> dict[str, float]:
                 numbers[name] = max(found)
         elif (number := _number(value)) is not None:
             numbers[name] = number
+    bias: Any = getattr(module, "bias", None)
     if hasattr(module, "bias"):
-        numbers["bias"] = float(module.bias is not None and module.bias is not False)
+        numbers["bias"] = float(bias is not None and bias is not False)
     return numbers
 
 
