@@ -47,7 +47,7 @@ def _left_over(case: Case) -> Reading:
     outside = [one for one in case.setting.parameters if one.trainable and one.group is None]
     if outside:
         return Unknown(
-            why="gradients were left over, perhaps only of weights that the optimizer does not have "
+            why="gradients were left over, perhaps of weights that the optimizer does not have "
             f"({some(holders(outside))})"
         )
     always = measured["share"] >= threshold("loop/gradients-left-over.share")

@@ -104,7 +104,7 @@ def _no_gradient(case: Case) -> Reading:
             "leaves out; the layers before and after it learn",
             measured={"share": share},
         )
-    pretrained = bool(trunk) and _came_trained(case, holders(trunk))
+    pretrained = bool(trunk) and _came_trained(case, layers)
     sure = bool(trunk) and not pretrained
     return Sign(
         what=f"The first {len(trunk)} layers get no gradient: the graph is cut after "
