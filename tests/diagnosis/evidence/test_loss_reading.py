@@ -321,6 +321,24 @@ def test_activations_before_the_loss(name):
     assert (fact.kind, fact.activations) == (kind, activations)
 
 
+def test_chain_of_cross_entropy():
+    outputs = NET(X)
+    assert read_loss(F.cross_entropy(outputs, Y) / 2, outputs, Y).chain == (
+        "DivBackward0",
+        "NllLossBackward0",
+        "LogSoftmaxBackward0",
+        "AddmmBackward0",
+    )
+
+
+def test_behind_compiled_code_only_the_loss_itself_is_known():
+    outputs = torch.compile(network(nn.Softmax(1)), backend="aot_eager")(X)
+    fact = read_loss(F.cross_entropy(outputs, Y), outputs, Y)
+    assert (fact.kind, fact.activations) == ("cross-entropy", ())
+    assert fact.chain[-1] == "CompiledFunctionBackward"
+    assert read_loss(F.nll_loss(outputs, Y), outputs, Y).kind == "unknown"
+
+
 def test_sigmoid_before_a_loss_that_takes_logits():
     outputs = network(nn.Sigmoid())(X)
     fact = read_loss(F.binary_cross_entropy_with_logits(outputs, HOT), outputs, HOT)

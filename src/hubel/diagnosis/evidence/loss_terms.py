@@ -192,7 +192,8 @@ def _nll(way: _Way, below: Node, batch: int) -> Term:
         source = autograd.children(source)[0]
     kind, inner = autograd.kind_of(source), autograd.children(source)
     if kind == "LogSoftmax" and _by_axis(source) == "cross-entropy":
-        return _term(way, "cross-entropy", inner[0], batch, own=True)
+        term = _term(way, "cross-entropy", inner[0], batch, own=True)
+        return replace(term, names=(*term.names, source.name()))
     if kind == "Log":
         softmax = _probabilities(source)
         known = softmax is not None and autograd.kind_of(softmax) == "Softmax"
