@@ -46,6 +46,10 @@ _ROWS: Final[tuple[Threshold, ...]] = (
     Threshold(
         "loss/outputs-width.labels", 20.0, "labels seen for each output, to know them all", "hubel"
     ),
+    Threshold("design/harm.above", 0.05, "accuracy above chance of what learns", "hubel"),
+    Threshold("design/harm.below", 0.15, "accuracy below a simple classifier's", "hubel"),
+    Threshold("design/harm.updates", 5.0, "updates in a quarter of the training", "hubel"),
+    Threshold("design/harm.fall", 0.1, "fall of the loss over the last quarter", "hubel"),
     Threshold(
         "design/large-head.gap", 0.2, "accuracy in training less accuracy in validation", "hubel"
     ),

@@ -1,7 +1,9 @@
 """The network's design: an alarm where the training suffers, silence for published networks."""
 
+from dataclasses import replace
+
 import pytest
-from tests.diagnosis.facts_cases import OfNetwork, case, look, weights
+from tests.diagnosis.facts_cases import OfNetwork, case, look, steps, weights
 from torch import nn
 
 from hubel.architectures import load
@@ -53,9 +55,34 @@ HAVING = {
 @pytest.mark.parametrize("symptom", HAVING)
 def test_a_fault_of_the_design_is_an_alarm_where_the_training_suffers(symptom, suffers):
     net, shape = HAVING[symptom]
-    found = look(symptom, subject=net, input_shape=shape, suffers=suffers)
+    found = look(symptom, subject=net, input_shape=shape, suffers=suffers, train=0.5, val=0.5)
     assert isinstance(found, Sign)
     assert found.confirmed == suffers
+
+
+def falling(factor):
+    return [replace(row, loss=row.loss * factor**row.step) for row in steps(40)]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rows": falling(0.97)},
+        {"train": 0.7},
+        {"val": 0.7},
+        {"train": 0.26},
+        {"rows": steps(16)},
+        {"rows": []},
+    ],
+    ids=["falls still", "near", "near in validation", "learns nothing", "short", "no update"],
+)
+def test_other_reasons_for_a_low_accuracy_acquit_the_design(changes):
+    changes = {"train": 0.5, "val": 0.5, **changes}
+    found = look(
+        "design/small-field", subject=DEAF, input_shape=(1, 32, 32), suffers=True, **changes
+    )
+    assert isinstance(found, Sign)
+    assert not found.confirmed
 
 
 @pytest.mark.parametrize("symptom", [one.id for one in SYMPTOMS])
@@ -78,7 +105,7 @@ def test_published_networks_are_well(name):
 
 
 def test_nothing_bends_at_all():
-    found = look("design/no-activation", subject=LINEAR, suffers=True)
+    found = look("design/no-activation", subject=LINEAR, suffers=True, train=0.75)
     assert found.severity == "error"
     assert "no activation at all" in found.what
 
@@ -106,6 +133,6 @@ def test_too_few_channels():
 
 
 def test_other_rules_of_check():
-    found = look("design/other", subject=EVEN, suffers=True)
+    found = look("design/other", subject=EVEN, suffers=True, train=0.5, val=0.5)
     assert found.confirmed
     assert "even" in found.what.lower() or "kernel" in found.what.lower()

@@ -81,6 +81,11 @@ def test_a_cut_before_weights_that_were_trained_before_may_be_meant():
     assert not found.confirmed
 
 
+def test_no_gradient_at_all_is_a_matter_of_the_loop():
+    found = look("weights/no-gradient", weight_rows=weights(**none(PARAMETERS)))
+    assert isinstance(found, Unknown)
+
+
 def test_heads_that_the_loss_leaves_out_are_well():
     middle = marked({"mid"}, reached=False)
     assert isinstance(look("weights/no-gradient", weight_rows=[], parameters=middle), Well)
@@ -219,3 +224,5 @@ def test_weights_that_rightly_do_not_move():
     flat = [replace(row, gradient=0.0) for row in rows]
     assert isinstance(look("weights/not-moving", weight_rows=flat), Unknown)
     assert isinstance(look("weights/not-moving", weight_rows=rows[:10]), Unknown)
+    outside = tuple(replace(one, group=None) for one in PARAMETERS)
+    assert isinstance(look("weights/not-moving", weight_rows=rows, parameters=outside), Unknown)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from statistics import median
+from statistics import fmean, median
 from types import MappingProxyType
 from typing import Final
 
@@ -70,20 +70,47 @@ def _linear(finding: Finding) -> Finding:
 
 
 def _judged(case: Case, finding: Finding) -> Sign:
-    """Return the sign of a finding: an alarm where the training suffers and it is no mere note."""
-    suffers = case.harm.suffers
+    """Return the sign of a finding: an alarm where the training suffers from it."""
+    certain = finding.severity == "error"
+    guilty = finding.severity != "note" and (_settles_low(case) or (certain and _learns(case)))
     confidence = finding.confidence * _SUREST
-    if finding.severity == "error" and suffers:
+    if certain and guilty:
         confidence = min(0.95, finding.confidence)
     return Sign(
         what=finding.what,
-        evidence=f"{finding.evidence}; {case.harm.evidence}" if suffers else finding.evidence,
+        evidence=f"{finding.evidence}; {case.harm.evidence}" if guilty else finding.evidence,
         where=finding.where,
         confidence=confidence,
-        confirmed=suffers and finding.severity != "note",
+        confirmed=guilty,
         severity=finding.severity,
         remedy=finding.remedy,
     )
+
+
+def _learns(case: Case) -> bool:
+    """Return whether a training suffers, and yet learns something: its loop and rates work."""
+    harm = case.harm
+    if not harm.suffers or not case.record.steps:
+        return False
+    return not harm.train_accuracy < harm.chance + threshold("design/harm.above")
+
+
+def _settles_low(case: Case) -> bool:
+    """Return whether a training that learns something ends far below a simple classifier.
+
+    More time would not help it: the loss no longer falls. A network that merely was trained for a
+    short time, or starts slowly, does not count.
+    """
+    harm = case.harm
+    known = [one for one in (harm.train_accuracy, harm.val_accuracy) if not math.isnan(one)]
+    best = max(known, default=math.nan)
+    low = harm.reference - best >= threshold("design/harm.below")
+    losses = [row.loss for row in case.record.steps if math.isfinite(row.loss)]
+    quarter = len(losses) // 4
+    if not (_learns(case) and low and quarter >= threshold("design/harm.updates")):
+        return False
+    before, last = fmean(losses[-2 * quarter : -quarter]), fmean(losses[-quarter:])
+    return last >= (1 - threshold("design/harm.fall")) * before
 
 
 def _large_head(case: Case) -> Reading:
@@ -114,7 +141,7 @@ def _pointwise_only(case: Case) -> Reading:
     words = f"{design.spatial} of {design.convolutions} convolutions look beyond one pixel"
     if design.convolutions < 2 or design.spatial or design.flattens:
         return Well(evidence=words)
-    suffers = case.harm.suffers
+    suffers = _settles_low(case)
     return Sign(
         what="All convolutions are 1×1: each place is judged alone, and the answer is an average "
         "over single pixels.",
@@ -170,7 +197,10 @@ def _below(case: Case) -> bool:
     return bool(ratios) and low <= median(ratios) <= high
 
 
-_JUDGED: Final = "a finding of `check`, in a training that suffers"
+_JUDGED: Final = (
+    "a finding of `check`, in a training that learns and settles 0.15 below a simple classifier; "
+    "for errors, that suffers"
+)
 _STATISTIC: Final = "the rules of `check` on the network, at the size of the pictures"
 
 SYMPTOMS: Final[tuple[Symptom, ...]] = (
@@ -201,7 +231,7 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         meaning="No convolution looks beyond one pixel.",
         tier=1,
         statistic="kernels of the convolutions; whether a fully-connected layer reads whole maps",
-        threshold="all 1×1, two or more, in a training that suffers",
+        threshold="all 1×1, two or more, in a training that settles 0.15 below a simple classifier",
         severity="warning",
         remedy="Use kernels of 3×3.",
         source="hubel",

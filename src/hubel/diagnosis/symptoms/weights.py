@@ -94,6 +94,8 @@ def _no_gradient(case: Case) -> Reading:
     missed = [one for one in meant if not _is_reached(case, one)]
     if not missed:
         return Well(evidence=f"all {len(meant)} parameters of the optimizer get gradients")
+    if len(missed) == len(meant):
+        return Unknown(why="no parameter had a gradient at any update that was measured")
     first = next((n for n, one in enumerate(matrices) if one not in missed), len(matrices))
     trunk = matrices[:first]
     share = sum(map(size, missed)) / max(sum(map(size, meant)), 1)
@@ -264,13 +266,15 @@ def _not_moving(case: Case) -> Reading:
     still: list[ParameterFact] = []
     seen = 0
     for one in case.setting.parameters:
+        if one.group is None:
+            continue
         rows = [
             row
             for row in rows_by_name(record).get(one.name, [])
             if row.gradient > 0
             and rates.get(row.step, 0.0) >= top * threshold("weights/not-moving.rate")
         ]
-        of_group = groups[one.group] if one.group is not None and one.group < len(groups) else {}
+        of_group = groups[one.group] if one.group < len(groups) else {}
         if len(rows) < threshold("weights/not-moving.rows") or of_group.get("lr", top) <= 0:
             continue
         seen += 1
