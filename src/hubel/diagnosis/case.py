@@ -5,10 +5,12 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Final
 
+from hubel.diagnosis.evidence.design_reading import Design, read_design
 from hubel.diagnosis.evidence.record import Record
 from hubel.diagnosis.evidence.setting import Setting
 from hubel.diagnosis.evidence.subject import Subject
 from hubel.diagnosis.harm import Harm, harm_of
+from hubel.diagnosis.symptom import Unknown
 from hubel.diagnosis.trials.table import Trials
 
 
@@ -39,3 +41,8 @@ class Case:
     def harm(self) -> Harm:
         """How well the training went, beside a simple classifier."""
         return harm_of(self.record, self.trials.make("reference"))
+
+    @cached_property
+    def design(self) -> Design | Unknown:
+        """The network's operations, and what the rules of `check` say of them."""
+        return read_design(self.setting, self.subject)

@@ -16,10 +16,12 @@ from hubel.diagnosis.symptoms import (
     loop,
     loss_course,
     loss_form,
+    loss_shapes,
     normalisation,
     pictures,
     precision,
     rates,
+    scheduling,
     speed,
     units,
     weights,
@@ -27,8 +29,10 @@ from hubel.diagnosis.symptoms import (
 
 _FAMILIES: Final = (
     loop,
+    scheduling,
     weights,
     loss_form,
+    loss_shapes,
     design,
     loss_course,
     gradients,

@@ -103,6 +103,9 @@ class Setting:
     input_shape: tuple[int, ...] = ()
     precision: str = "float32"
     parameters: tuple[ParameterFact, ...] = ()
+    hidden: tuple[ParameterFact, ...] = ()
+    """Parameters that a module of the network holds without registering them (in a Python list);
+    `reached` tells whether the network's outputs depend on them."""
     modules: tuple[ModuleFact, ...] = ()
     optimizer: OptimizerFact | None = None
     loss: LossFact | None = None
