@@ -102,6 +102,8 @@ class Setting:
     """What the loader's sampler says."""
     input_shape: tuple[int, ...] = ()
     precision: str = "float32"
+    loss_scaling: bool | None = None
+    """Whether the loss is multiplied before backward, as a gradient scaler does; None if unknown."""
     parameters: tuple[ParameterFact, ...] = ()
     modules: tuple[ModuleFact, ...] = ()
     optimizer: OptimizerFact | None = None
