@@ -88,9 +88,9 @@ def _divergence(case: Case) -> Reading:
         )
     least = min(range(len(course.windows)), key=lambda place: course.windows[place])
     growth = course.end - course.windows[least]
-    if course.end > course.level and growth > threshold("effect.robust-z") * course.errors[-1] and (
-        course.windows[least] < (1 - threshold("effect.stuck")) * course.level
-    ):
+    learnt = course.windows[least] < (1 - threshold("effect.stuck")) * course.level
+    surely = growth > threshold("effect.robust-z") * course.errors[-1]
+    if learnt and surely and course.end > course.level and not effect.rising:
         return Sign(
             what="The loss fell at first, and is back where guessing would be.",
             evidence=f"{effect.words}; {course.windows[least]:.3g} at its least",
@@ -139,8 +139,7 @@ def _non_finite(case: Case) -> Reading:
     lost = [row.step for row in record.steps if not math.isfinite(row.loss)]
     lost += [one.step for one in record.events if one.kind == events.NON_FINITE_LOSS]
     gradients = [one.step for one in record.events if one.kind == events.NON_FINITE_GRADIENT]
-    gradients += [row.step for row in record.weights if not math.isfinite(row.gradient + 0.0) and
-                  not math.isnan(row.gradient)]
+    gradients += [row.step for row in record.weights if math.isinf(row.gradient)]
     broken = [row.step for row in record.weights if not row.finite]
     if not lost and not broken:
         return _skipped(case, sorted(set(gradients)))
