@@ -141,6 +141,13 @@ def filled(model: nn.Module, *, weight: float | None = None, bias: float | None 
     return model
 
 
+def zero_head(model: nn.Sequential) -> nn.Module:
+    """Set the last layer to 0, as is customary."""
+    nn.init.zeros_(model[-1].weight)
+    nn.init.zeros_(model[-1].bias)
+    return model
+
+
 def one_cycle(step: int, steps: int) -> float:
     """Return the factor of a one-cycle schedule: up for 30%, then down to 0."""
     top = 0.3 * steps
@@ -162,6 +169,14 @@ def restarts(step: int, steps: int) -> float:
 
 def too_early(step: int, steps: int) -> float:
     return 0.6**step
+
+
+def long_warm_up(step: int, steps: int) -> float:
+    return min((step + 1) / 80, 1.0)
+
+
+def step_decay(step: int, steps: int) -> float:
+    return 1.0 if step < 0.5 * steps else 0.1 if step < 0.75 * steps else 0.01
 
 
 def constant(step: int, steps: int) -> float:
@@ -196,7 +211,11 @@ class Plan:
     """Of the inputs."""
     accumulate: int = 1
     shuffled_labels: bool = False
-    autocast: bool = False
+    autocast: str = ""
+    divided: float = 1.0
+    """What the loss is divided by: in float16, gradients are lost where it is large."""
+    imbalanced: bool = False
+    """Nine of ten pictures are zeros or ones."""
     classes: int = 10
     pictures: int = 1400
     start: str = ""
@@ -241,17 +260,37 @@ HEALTHY = {
     "smoothing": Plan(smoothing=0.1),
     "mixup": Plan(mixup=True),
     "accumulate": Plan(accumulate=2, batch=32),
-    "bfloat16": Plan(autocast=True),
+    "bfloat16": Plan(autocast="bfloat16"),
     "two-classes": Plan(classes=2, pictures=300, steps=80),
     "resumed": Plan(start="bn-adam", model=lambda: net(norm=True)),
     "frozen": Plan(start="adam", frozen=True),
     "bn-init-large": Plan(model=lambda: scaled(net(norm=True), 3.0)),
+    "bn-init-x10": Plan(model=lambda: scaled(net(norm=True, depth=4), 10), optimizer=adam(1e-2)),
+    "zero-head": Plan(model=lambda: zero_head(net())),
+    "group-norm": Plan(model=lambda: net(functools.partial(nn.GroupNorm, 4, 16), depth=2)),
+    "elu": Plan(model=lambda: net(nn.ELU, depth=4)),
+    "leaky": Plan(model=lambda: net(nn.LeakyReLU, depth=4)),
+    "selu": Plan(model=lambda: net(nn.SELU, depth=4)),
+    "rmsprop": Plan(optimizer=lambda ps: torch.optim.RMSprop(ps, 1e-3)),
+    "rmsprop-eps-1e-3": Plan(optimizer=lambda ps: torch.optim.RMSprop(ps, 1e-3, eps=1e-3)),
+    "adagrad": Plan(optimizer=lambda ps: torch.optim.Adagrad(ps, 2e-2)),
+    "narrow": Plan(model=lambda: net(norm=True, width=4), steps=200),
+    "batch-2": Plan(batch=4, optimizer=adam(1e-3), steps=400),
+    "sgd-high": Plan(optimizer=sgd(0.2, 0.9)),
+    "bn-sgd-1": Plan(model=lambda: net(norm=True), optimizer=sgd(1.0)),
+    "adam-lr-x30": Plan(optimizer=adam(0.1)),
+    "imbalanced": Plan(imbalanced=True),
+    "weight-decay": Plan(optimizer=sgd(0.1, 0.9, 0.01), model=lambda: net(norm=True)),
+    "long-warm-up": Plan(model=lambda: net(norm=True), optimizer=sgd(0.1, 0.9), schedule=long_warm_up),
+    "momentum-99-low": Plan(optimizer=sgd(1e-3, 0.99), steps=200, model=lambda: net(norm=True)),
+    "tanh-x50": Plan(model=lambda: net(nn.Tanh), factor=50.0),
+    "tanh-x50-sgd": Plan(model=lambda: net(nn.Tanh), factor=50.0, optimizer=sgd(0.05, 0.9)),
+    "step-decay": Plan(optimizer=sgd(0.1, 0.9), schedule=step_decay),
 }  # fmt: skip
 
 SICK = {
     "sgd-lr-x100": Plan(optimizer=sgd(10.0)),
     "sgd-momentum-lr-x30": Plan(optimizer=sgd(1.5, 0.9)),
-    "adam-lr-x30": Plan(optimizer=adam(0.1)),
     "adam-lr-x300": Plan(optimizer=adam(1.0)),
     "bn-adam-lr-x300": Plan(model=lambda: net(norm=True), optimizer=adam(1.0)),
     "sgd-lr-1e-8": Plan(optimizer=sgd(1e-8)),
@@ -275,11 +314,18 @@ SICK = {
     "adam-eps-1": Plan(optimizer=adam(1e-3, eps=1.0)),
     "momentum-999": Plan(optimizer=sgd(0.05, 0.999)),
     "momentum-999-bn": Plan(model=lambda: net(norm=True), optimizer=sgd(0.05, 0.999)),
-    "tanh-x50": Plan(model=lambda: net(nn.Tanh), factor=50.0),
-    "tanh-x50-sgd": Plan(model=lambda: net(nn.Tanh), factor=50.0, optimizer=sgd(0.05, 0.9)),
     "residual-gain-3": Plan(model=lambda: residual(norm=False, gain=3.0, blocks=8), optimizer=sgd(0.05, 0.9)),
     "decay-early": Plan(optimizer=adam(1e-3), schedule=too_early),
     "shuffled-labels": Plan(model=lambda: net(norm=True), shuffled_labels=True),
+    "bn-sgd-lr-x30": Plan(model=lambda: net(norm=True), optimizer=sgd(30.0, 0.9)),
+    "sgd-edge": Plan(optimizer=sgd(0.6, 0.9)),
+    "sgd-edge-high": Plan(optimizer=sgd(2.0)),
+    "adam-lr-d100": Plan(optimizer=adam(3e-5)),
+    "bn-adam-lr-d100": Plan(model=lambda: net(norm=True), optimizer=adam(3e-5)),
+    "sigmoid-5": Plan(model=lambda: net(nn.Sigmoid, depth=5)),
+    "constant-all": Plan(model=lambda: filled(net(), weight=0.05, bias=0.0)),
+    "tanh-init-x30": Plan(model=lambda: scaled(net(nn.Tanh, depth=4), 30)),
+    "float16": Plan(autocast="float16", steps=80, divided=1e5),
     "raw-inputs-sgd": Plan(factor=100.0, optimizer=sgd(0.05, 0.9)),
 }  # fmt: skip
 
@@ -363,19 +409,20 @@ def setting_of(plan: Plan, model: nn.Module, optimizer: torch.optim.Optimizer) -
              if isinstance(value, int | float) and not isinstance(value, bool)}  # fmt: skip
     if "betas" in optimizer.param_groups[0]:
         group["beta1"], group["beta2"] = optimizer.param_groups[0]["betas"]
-    loss = LossFact(kind="cross-entropy", reduction="mean", negated=False, activations=(), chain=())
+    loss = LossFact(kind="cross-entropy", reduction="mean", negated=False, activations=(), chain=(), scale=1 / plan.divided)
     return Setting(
         origin="loop", task="classification", outputs=10, classes=plan.classes, batch=plan.batch,
         pictures=plan.pictures, planned_steps=plan.steps, parameters=parameters, modules=modules,
         optimizer=OptimizerFact(kind=type(optimizer).__name__, groups=(group,)), loss=loss,
-        precision="bfloat16" if plan.autocast else "float32", has_validation=True,
+        precision=plan.autocast or "float32", has_validation=True,
         steps_a_pass=math.ceil(plan.pictures / plan.batch / plan.accumulate),
     )  # fmt: skip
 
 
 def loss_of(plan: Plan, model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, float]:
     """Return the loss of a batch and the share of right answers."""
-    with torch.autocast("cpu", enabled=plan.autocast):
+    kind = getattr(torch, plan.autocast or "bfloat16")
+    with torch.autocast("cpu", enabled=bool(plan.autocast), dtype=kind):
         if plan.mixup:
             other, share = torch.randperm(len(y)), 0.8
             out = model(share * x + (1 - share) * x[other])
@@ -383,6 +430,7 @@ def loss_of(plan: Plan, model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor,
         else:
             out = model(x)
             loss = F.cross_entropy(out, y, label_smoothing=plan.smoothing)
+        loss = loss / plan.divided
     return loss, float((out.argmax(1) == y).float().mean())
 
 
@@ -390,20 +438,23 @@ def data_of(plan: Plan) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return pictures and labels: of training and of validation."""
     x, y = digits()
     x, y = x[y < plan.classes] * plan.factor, y[y < plan.classes]
+    if plan.imbalanced:
+        kept = (y < 2) | (torch.arange(len(y)) % 30 == 0)
+        x, y = x[kept], y[kept]
     if plan.shuffled_labels:
         y = y[torch.randperm(len(y))]
-    n = plan.pictures
+    n = min(plan.pictures, len(y) * 4 // 5)
     return x[:n], y[:n], x[n : n + 300], y[n : n + 300]
 
 
 @functools.cache
-def trained(name: str) -> tuple[Setting, Record, nn.Module]:
+def trained(name: str, seed: int = 0) -> tuple[Setting, Record, nn.Module]:
     """Run a training, once; return its setting, its record and its network."""
     plan = HEALTHY[name] if name in HEALTHY else SICK[name]
     with torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         x, y, val_x, val_y = data_of(plan)
-        model = copy.deepcopy(trained(plan.start)[2]) if plan.start else plan.model()
+        model = copy.deepcopy(trained(plan.start, seed)[2]) if plan.start else plan.model()
         if plan.frozen:
             for parameter in list(model.parameters())[:-2]:
                 parameter.requires_grad_(False)
@@ -414,7 +465,7 @@ def trained(name: str) -> tuple[Setting, Record, nn.Module]:
         with torch.no_grad():
             record.initial_loss = float(F.cross_entropy(model(x[:64]), y[:64]))
         record.units += probe(model, val_x[:64], 0)
-        order = torch.cat([torch.randperm(len(x)) for _ in range(90)])
+        order = torch.cat([torch.randperm(len(x)) for _ in range(120)])
         _loop(plan, model, optimizer, base, record, (x, y, val_x, val_y), order)
     return setting, record, model
 
@@ -464,9 +515,9 @@ def _loop(plan, model, optimizer, base, record, data, order) -> None:
     ))  # fmt: skip
 
 
-def made(name: str, *, rate: tuple[float, float] | None = None) -> Case:
+def made(name: str, *, seed: int = 0, rate: tuple[float, float] | None = None) -> Case:
     """Return the case of a run; with `rate`, the lower and upper edge that a range test found."""
-    setting, record, _ = trained(name)
+    setting, record, _ = trained(name, seed)
     case = Case(setting, record)
     case.trials.made["reference"] = Trial(
         name="reference", healthy=True, evidence="logistic regression", measured={"accuracy": REFERENCE}

@@ -24,6 +24,7 @@ _ROWS: Final[tuple[Threshold, ...]] = (
     # effect
     Threshold("effect.updates", 60, "updates below which a course is not called stuck", "hubel"),
     Threshold("effect.stuck", 0.05, "share of guessing's loss that a stuck course falls", "hubel"),
+    Threshold("effect.late", 0.1, "share that the loss of a stuck course falls late", "hubel"),
     Threshold("effect.falling", 6, "standard errors that call a small fall a true one", "hubel"),
     Threshold("effect.poor", 0.5, "share of guessing's loss that a poor course falls", "hubel"),
     Threshold("effect.grown", 2, "times guessing's loss that a diverged course reached", "hubel"),
@@ -45,9 +46,10 @@ _ROWS: Final[tuple[Threshold, ...]] = (
     Threshold("gradient/exploding.update", 0.3, "mean|Δw|/mean|w| at its largest", "hubel"),
     # rates
     Threshold("rate/too-high.update", 0.3, "mean|Δw|/mean|w| at its largest", "hubel"),
+    Threshold("rate/too-high.overwritten", 1, "the same, where the loss falls poorly", "hubel"),
     Threshold("rate/too-high.edge", 0.1, "upper edge of useful rates over the rate", "hubel"),
-    Threshold("rate/too-low.update", 1e-4, "mean|Δw|/mean|w| at the full rate", "hubel"),
-    Threshold("rate/too-low.suspicious", 1e-3, "the same, where a range test is made", "hubel"),
+    Threshold("rate/too-low.update", 2e-4, "mean|Δw|/mean|w| at its largest", "hubel"),
+    Threshold("rate/too-low.suspicious", 2e-3, "the same, where a range test is made", "hubel"),
     Threshold("rate/too-low.edge", 10, "lower edge of useful rates over the rate", "hubel"),
     Threshold("rate/clipped.variation", 1e-3, "std/mean of the clipped gradient's norm", "hubel"),
     Threshold("rate/clipped.update", 1e-3, "mean|Δw|/mean|w| that is held back", "hubel"),

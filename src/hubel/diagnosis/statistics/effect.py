@@ -56,17 +56,21 @@ def effect_of(case: Case) -> Effect:
 
 
 def is_warming_up(course: Course) -> bool:
-    """Return whether the learning rate has not stopped rising."""
+    """Return whether the learning rate has not stopped rising to heights it never had."""
     rates = [row.lr for row in course.rows]
-    return rates[-1] >= max(rates) and rates[-1] > 1.01 * rates[-max(len(rates) // 10, 2)]
+    return max(rates[: -max(len(rates) // 10, 2)]) < 0.99 * rates[-1]
 
 
 def is_stuck(course: Course) -> bool:
-    """Return whether no window was below what guessing costs, by 5% or by a sure small fall."""
+    """Return whether the loss never was below guessing by 5% nor surely, and still does not fall."""
     if len(course.rows) < threshold("effect.updates"):
         return False
     best = min(course.windows)
-    return best > (1 - threshold("effect.stuck")) * course.level and not is_creeping(course)
+    above = best > (1 - threshold("effect.stuck")) * course.level and not is_creeping(course)
+    half = len(course.windows) // 2
+    late, quarter = course.windows[-half:], max(half // 2, 1)
+    falls = fmean(late[-quarter:]) < (1 - threshold("effect.late")) * fmean(late[:quarter])
+    return above and not falls
 
 
 def is_creeping(course: Course) -> bool:

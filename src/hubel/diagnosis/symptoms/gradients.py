@@ -23,6 +23,11 @@ FEWEST_LAYERS: Final = 2
 FEWEST_SAMPLES: Final = 3
 
 
+def vanishes(case: Case) -> bool:
+    """Return whether the gradient is lost on its way to the first layer, harmful or not."""
+    return isinstance(_vanishing(case), Sign)
+
+
 def _vanishing(case: Case) -> Reading:
     layers = layers_of(case)
     samples = min((len(layer.rows) for layer in layers), default=0)

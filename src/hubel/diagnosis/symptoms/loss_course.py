@@ -9,7 +9,7 @@ from typing import Final
 from hubel.diagnosis.case import Case
 from hubel.diagnosis.evidence import events
 from hubel.diagnosis.statistics.course import Course, course_of, cut
-from hubel.diagnosis.statistics.effect import effect_of, is_creeping, suffers
+from hubel.diagnosis.statistics.effect import effect_of, is_creeping
 from hubel.diagnosis.symptom import Reading, Sign, Symptom, Unknown, Well
 from hubel.diagnosis.thresholds import threshold
 
@@ -32,7 +32,7 @@ def _initial(case: Case) -> Reading:
     effect = effect_of(case)
     slow = effect.course is not None and _is_slow(effect.course)
     confirmed = (distance >= threshold("loss/initial.extreme") and (slow or effect.lost)) or (
-        distance >= threshold("loss/initial.harmful") and suffers(case, effect)
+        distance >= threshold("loss/initial.harmful") and effect.hurt
     )
     return Sign(
         what=f"Before the first update the loss is {1 + distance:.3g} times that of guessing.",
@@ -53,7 +53,7 @@ def _stagnation(case: Case) -> Reading:
     course = effect.course
     if course is None:
         return Unknown(why=_TOO_FEW)
-    if effect.rising:
+    if effect.rising and course.fallen < threshold("effect.stuck"):
         return Unknown(why="the learning rate is still being warmed up")
     measured = {"fallen": course.fallen, "trend": course.trend, "level": course.level}
     if not effect.stuck:
@@ -193,7 +193,7 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         statistic="(L₀ − ln C) / ln C on the probe batch, for cross-entropy of C classes",
         threshold=(
             f"over {threshold('loss/initial.distance'):g}; an alarm over "
-            f"{threshold('loss/initial.harmful'):g} where the training suffers, over "
+            f"{threshold('loss/initial.harmful'):g} where the loss shows harm, over "
             f"{threshold('loss/initial.extreme'):g} where the loss is slow to come down"
         ),
         severity="warning",

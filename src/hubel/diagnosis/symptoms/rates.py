@@ -10,6 +10,7 @@ from hubel.diagnosis.case import Case
 from hubel.diagnosis.statistics.effect import effect_of, suffers
 from hubel.diagnosis.statistics.layers import layers_of, update_ratios
 from hubel.diagnosis.symptom import Reading, Sign, Symptom, Unknown, Well
+from hubel.diagnosis.symptoms.gradients import vanishes
 from hubel.diagnosis.symptoms.rate_limits import clipped, decay, held_back, momentum
 from hubel.diagnosis.thresholds import threshold
 from hubel.diagnosis.trials.trial import Trial
@@ -36,15 +37,16 @@ def _too_high(case: Case) -> Reading:
     shown = isinstance(trial, Trial) and not trial.healthy and edge <= threshold(
         "rate/too-high.edge"
     )  # fmt: skip
-    seen = large and effect.hurt and not isinstance(trial, Trial)
+    overwritten = ratios[step] > threshold("rate/too-high.overwritten")
+    seen = large and (effect.hurt or (overwritten and suffers(case, effect)))
     if not (large or shown):
         return Well(evidence=f"{words}{_said(trial)}", measured=measured)
     began_well = not _began_badly(case)
     return Sign(
         what="The learning rate is too high." if began_well else "Updates are far too large.",
         evidence=f"{words}; {effect.words}{_said(trial)}",
-        confidence=_confidence(shown=shown, seen=seen or effect.hurt, alone=began_well),
-        confirmed=shown or seen or (large and effect.hurt),
+        confidence=_confidence(shown=shown, seen=seen, alone=began_well),
+        confirmed=shown or seen,
         measured=measured,
     )
 
@@ -82,13 +84,14 @@ def _too_low(case: Case) -> Reading:
     effect = effect_of(case)
     if effect.course is None or effect.rising:
         return Unknown(why="there are too few updates, or the rate is still being warmed up")
-    ratio = median(ratios)
-    words = f"weights move by {ratio:.2g} of their size an update; {effect.words}"
+    ratio = max(ratios)
+    words = f"weights move by at most {ratio:.2g} of their size an update; {effect.words}"
     measured = {"ratio": ratio, "fallen": effect.course.fallen}
     suspicious = ratio < threshold("rate/too-low.suspicious")
     if not suspicious or effect.course.fallen > threshold("effect.poor") or effect.diverged:
         return Well(evidence=words, measured=measured)
-    if (holder := held_back(case)) is not None:
+    holder = "the gradient vanishes" if vanishes(case) else held_back(case)
+    if holder is not None:
         return Well(evidence=f"{words}; it is not the rate: {holder}", measured=measured)
     trial = case.trials.make("rate-range")
     edge = _edge(trial, "low_edge")
@@ -109,22 +112,19 @@ def _too_low(case: Case) -> Reading:
 
 
 def _at_full_rate(case: Case) -> list[float]:
-    """Return the update ratio of the layer that moves most, scaled to the peak rate, by sample.
+    """Return mean|Δw|/mean|w|, median over layers, scaled to the peak rate, of each sample.
 
-    Only samples at 1% of the peak rate or more, and layers that have a gradient.
+    Only of samples at 1% of the peak rate or more, and of layers that have a gradient.
     """
     rates = {row.step: row.lr for row in case.record.steps}
     peak = max(rates.values(), default=0.0)
-    largest: dict[int, float] = {}
+    scaled: dict[int, list[float]] = {}
     for layer in layers_of(case):
         for row in layer.rows:
             rate = rates.get(row.step, 0.0)
-            if rate < 0.01 * peak or rate <= 0 or not row.gradient > 0:
-                continue
-            if math.isfinite(row.mean_ratio):
-                scaled = row.mean_ratio * peak / rate
-                largest[row.step] = max(largest.get(row.step, 0.0), scaled)
-    return list(largest.values())
+            if rate > 0.01 * peak and row.gradient > 0 and math.isfinite(row.mean_ratio):
+                scaled.setdefault(row.step, []).append(row.mean_ratio * peak / rate)
+    return [median(values) for values in scaled.values()]
 
 
 SYMPTOMS: Final[tuple[Symptom, ...]] = (
@@ -146,8 +146,8 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         id="rate/too-low",
         meaning="The learning rate is so low that the network hardly learns.",
         tier=1,
-        statistic="mean|Δw| / mean|w| of the layer that moves most, scaled to the peak rate; range "
-        "test",
+        statistic="mean|Δw| / mean|w|, median over layers, scaled to the peak rate, at its largest; "
+        "learning-rate range test",
         threshold=(
             f"under {threshold('rate/too-low.update'):g} where the loss does not fall; or under "
             f"{threshold('rate/too-low.suspicious'):g} where the useful rates begin at "
