@@ -23,6 +23,7 @@ class Threshold:
 _ROWS: Final[tuple[Threshold, ...]] = (
     # effect
     Threshold("effect.updates", 60, "updates below which a course is not called stuck", "hubel"),
+    Threshold("effect.pictures", 2000, "pictures below which it is not", "hubel"),
     Threshold("effect.stuck", 0.05, "share of guessing's loss that a stuck course falls", "hubel"),
     Threshold("effect.late", 0.1, "share that the loss of a stuck course falls late", "hubel"),
     Threshold("effect.falling", 6, "standard errors that call a small fall a true one", "hubel"),
@@ -47,16 +48,15 @@ _ROWS: Final[tuple[Threshold, ...]] = (
     # rates
     Threshold("rate/too-high.update", 0.3, "mean|Δw|/mean|w| at its largest", "hubel"),
     Threshold("rate/too-high.overwritten", 1, "the same, where the loss falls poorly", "hubel"),
-    Threshold("rate/too-high.edge", 0.1, "upper edge of useful rates over the rate", "hubel"),
     Threshold("rate/too-low.update", 2e-4, "mean|Δw|/mean|w| at its largest", "hubel"),
     Threshold("rate/too-low.suspicious", 2e-3, "the same, where a range test is made", "hubel"),
-    Threshold("rate/too-low.edge", 10, "lower edge of useful rates over the rate", "hubel"),
     Threshold("rate/clipped.variation", 1e-3, "std/mean of the clipped gradient's norm", "hubel"),
     Threshold("rate/clipped.update", 1e-3, "mean|Δw|/mean|w| that is held back", "hubel"),
     Threshold("rate/clipped.eps", 10, "eps of the optimizer over the gradient's size", "hubel"),
     Threshold("rate/clipped.eps-clipped", 0.1, "the same, where clipping is at work", "hubel"),
     Threshold("rate/momentum.momentum", 0.99, "momentum, or β₁", "hubel"),
     Threshold("rate/momentum.falling", 3, "standard errors by which the loss still falls", "hubel"),
+    Threshold("rate/momentum.memory", 3, "updates that it remembers, over those done", "hubel"),
     Threshold("rate/decay.share", 0.01, "rate over its peak", "hubel"),
     Threshold("rate/decay.early", 0.5, "share of the planned updates", "hubel"),
     # units

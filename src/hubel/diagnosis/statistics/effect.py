@@ -61,9 +61,16 @@ def is_warming_up(course: Course) -> bool:
     return max(rates[: -max(len(rates) // 10, 2)]) < 0.99 * rates[-1]
 
 
+def is_short(course: Course) -> bool:
+    """Return whether too few updates or pictures were seen to call a loss stuck."""
+    pictures = sum(row.pictures for row in course.rows)
+    few = 0 < pictures < threshold("effect.pictures")
+    return few or len(course.rows) < threshold("effect.updates")
+
+
 def is_stuck(course: Course) -> bool:
     """Return whether the loss never was below guessing by 5% nor surely, and still does not fall."""
-    if len(course.rows) < threshold("effect.updates"):
+    if is_short(course):
         return False
     best = min(course.windows)
     above = best > (1 - threshold("effect.stuck")) * course.level and not is_creeping(course)

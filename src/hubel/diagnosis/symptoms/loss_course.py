@@ -9,7 +9,7 @@ from typing import Final
 from hubel.diagnosis.case import Case
 from hubel.diagnosis.evidence import events
 from hubel.diagnosis.statistics.course import Course, course_of, cut
-from hubel.diagnosis.statistics.effect import effect_of, is_creeping
+from hubel.diagnosis.statistics.effect import effect_of, is_creeping, is_short
 from hubel.diagnosis.symptom import Reading, Sign, Symptom, Unknown, Well
 from hubel.diagnosis.thresholds import threshold
 
@@ -45,7 +45,8 @@ def _initial(case: Case) -> Reading:
 
 def _is_slow(course: Course) -> bool:
     after = round(threshold("loss/initial.slow") * len(course.windows))
-    return course.windows[after] > course.level
+    poor = course.fallen < threshold("effect.poor")
+    return poor and course.windows[after] > course.level
 
 
 def _stagnation(case: Case) -> Reading:
@@ -57,9 +58,8 @@ def _stagnation(case: Case) -> Reading:
         return Unknown(why="the learning rate is still being warmed up")
     measured = {"fallen": course.fallen, "trend": course.trend, "level": course.level}
     if not effect.stuck:
-        few = len(course.rows) < threshold("effect.updates")
-        if few and course.fallen < threshold("effect.stuck"):
-            return Unknown(why=f"{len(course.rows)} updates are too few to call the loss stuck")
+        if is_short(course) and course.fallen < threshold("effect.stuck"):
+            return Unknown(why="too few updates or pictures were seen to call the loss stuck")
         slowly = ", slowly but surely" if is_creeping(course) else ""
         return Well(evidence=f"{effect.words}{slowly}", measured=measured)
     guesses = course.guessing
@@ -194,7 +194,7 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         threshold=(
             f"over {threshold('loss/initial.distance'):g}; an alarm over "
             f"{threshold('loss/initial.harmful'):g} where the loss shows harm, over "
-            f"{threshold('loss/initial.extreme'):g} where the loss is slow to come down"
+            f"{threshold('loss/initial.extreme'):g} where it is slow to come down"
         ),
         severity="warning",
         remedy="Look at the range of the inputs and at the initial weights, the last layer's first.",
@@ -207,8 +207,8 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         tier=1,
         statistic="fall of the best window's mean loss below that of guessing",
         threshold=(
-            f"under {threshold('effect.stuck'):.0%} after {threshold('effect.updates'):g} updates, "
-            f"and no fall of {threshold('effect.falling'):g} standard errors"
+            f"under {threshold('effect.stuck'):.0%} after {threshold('effect.updates'):g} updates "
+            f"and {threshold('effect.pictures'):g} pictures, and no fall of {threshold('effect.falling'):g} standard errors"
         ),
         severity="error",
         remedy="Look at the findings beside this one for why; try rates 10 times as high and as low.",

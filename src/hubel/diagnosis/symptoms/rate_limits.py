@@ -118,16 +118,17 @@ def momentum(case: Case) -> Reading:
     if effect.course is None:
         return Unknown(why="there are too few updates to see what the momentum does")
     falling = _late_fall(effect.course)
-    settled = falling < threshold("rate/momentum.falling") or effect.hurt
-    confirmed = settled and not effect.rising and (effect.hurt or case.harm.suffers)
+    memory = 1 / (1 - largest) if largest < 1 else math.inf
+    late = memory > threshold("rate/momentum.memory") * len(effect.course.rows)
+    restless = late or falling < threshold("rate/momentum.falling")
+    judged = not effect.rising and len(effect.course.rows) >= threshold("effect.updates")
+    confirmed = judged and (effect.hurt or (restless and case.harm.suffers))
     return Sign(
-        what=f"Momentum {largest:g} carries gradients of {1 / (1 - largest):.0f} updates along."
-        if largest < 1
-        else "Momentum 1 never forgets a gradient.",
+        what=f"Momentum {largest:g} carries the gradients of {memory:.0f} updates along.",
         evidence=f"{effect.words}; it last fell by {falling:.2g} standard errors",
         confidence=0.9 if confirmed else 0.4,
         confirmed=confirmed,
-        measured=measured | {"falling": falling},
+        measured=measured | {"falling": falling, "memory": memory},
     )
 
 

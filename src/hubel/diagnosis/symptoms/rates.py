@@ -27,27 +27,24 @@ def _too_high(case: Case) -> Reading:
     words = f"at update {step} the weights moved by {ratios[step]:.2g} of their size"
     measured = {"largest": ratios[step]}
     large = ratios[step] > threshold("rate/too-high.update")
-    harmed = suffers(case, effect) or (large and case.harm.suffers)
-    if not harmed:
+    poor = suffers(case, effect)
+    if not (poor or (large and case.harm.suffers)):
         note = "; the loss falls all the same" if large else ""
         return Well(evidence=words + note, measured=measured)
     trial = case.trials.make("rate-range")
     edge = _edge(trial, "high_edge")
-    measured["edge"] = edge
-    shown = isinstance(trial, Trial) and not trial.healthy and edge <= threshold(
-        "rate/too-high.edge"
-    )  # fmt: skip
+    shown = isinstance(trial, Trial) and not trial.healthy and edge < 1
     overwritten = ratios[step] > threshold("rate/too-high.overwritten")
-    seen = large and (effect.hurt or (overwritten and suffers(case, effect)))
-    if not (large or shown):
-        return Well(evidence=f"{words}{_said(trial)}", measured=measured)
+    seen = large and (effect.hurt or (overwritten and poor))
+    if not shown and not (large and poor):
+        return Well(evidence=f"{words}{_said(trial)}", measured=measured | {"edge": edge})
     began_well = not _began_badly(case)
     return Sign(
         what="The learning rate is too high." if began_well else "Updates are far too large.",
         evidence=f"{words}; {effect.words}{_said(trial)}",
         confidence=_confidence(shown=shown, seen=seen, alone=began_well),
         confirmed=shown or seen,
-        measured=measured,
+        measured=measured | {"edge": edge},
     )
 
 
@@ -66,14 +63,14 @@ def _began_badly(case: Case) -> bool:
     return known and case.record.initial_loss > chance * (1 + threshold("loss/initial.harmful"))
 
 
-def _edge(trial: object, name: str) -> float:
-    """Return an edge of the useful rates as a factor of the training's own; NaN if not known."""
-    if not isinstance(trial, Trial) or name not in trial.measured:
+def _edge(trial: Trial | Unknown, name: str) -> float:
+    """Return an edge of the useful rates over the training's own rate; NaN if not known."""
+    if not isinstance(trial, Trial):
         return math.nan
-    return trial.measured[name]
+    return trial.measured.get(name, math.nan) / trial.measured.get("current_lr", math.nan)
 
 
-def _said(trial: object) -> str:
+def _said(trial: Trial | Unknown) -> str:
     return f"; range test: {trial.evidence}" if isinstance(trial, Trial) else ""
 
 
@@ -95,9 +92,7 @@ def _too_low(case: Case) -> Reading:
         return Well(evidence=f"{words}; it is not the rate: {holder}", measured=measured)
     trial = case.trials.make("rate-range")
     edge = _edge(trial, "low_edge")
-    shown = isinstance(trial, Trial) and not trial.healthy and edge >= threshold(
-        "rate/too-low.edge"
-    )  # fmt: skip
+    shown = isinstance(trial, Trial) and not trial.healthy and edge > 1
     low = ratio < threshold("rate/too-low.update")
     seen = low and effect.stuck and not isinstance(trial, Trial)
     if not (low or shown):
@@ -134,8 +129,9 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         tier=1,
         statistic="mean|Δw| / mean|w|, median over layers, at its largest; learning-rate range test",
         threshold=(
-            f"over {threshold('rate/too-high.update'):g} where the loss diverges or never falls; or "
-            f"the useful rates end at {threshold('rate/too-high.edge'):g} of the rate"
+            f"over {threshold('rate/too-high.update'):g} where the loss shows harm, over "
+            f"{threshold('rate/too-high.overwritten'):g} where it falls poorly; or the useful rates "
+            "end below the rate"
         ),
         severity="error",
         remedy="Lower the learning rate 10 times.",
@@ -150,8 +146,8 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         "learning-rate range test",
         threshold=(
             f"under {threshold('rate/too-low.update'):g} where the loss does not fall; or under "
-            f"{threshold('rate/too-low.suspicious'):g} where the useful rates begin at "
-            f"{threshold('rate/too-low.edge'):g} times the rate"
+            f"{threshold('rate/too-low.suspicious'):g} where the useful rates begin "
+            "above the rate"
         ),
         severity="error",
         remedy="Raise the learning rate 10 to 100 times.",
@@ -180,8 +176,9 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         tier=1,
         statistic="momentum or β₁; fall of the loss over the last half in standard errors",
         threshold=(
-            f"{threshold('rate/momentum.momentum'):g} or more, where the training suffers and the "
-            f"loss falls by under {threshold('rate/momentum.falling'):g}"
+            f"{threshold('rate/momentum.momentum'):g} or more, where the training suffers, and the "
+            f"loss falls by under {threshold('rate/momentum.falling'):g} or the memory 1/(1 − β) is "
+            f"over {threshold('rate/momentum.memory'):g} times the updates done"
         ),
         severity="error",
         remedy="Set the momentum to 0.9.",
