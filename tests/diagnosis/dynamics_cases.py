@@ -40,7 +40,7 @@ def case_of(
     losses: Sequence[float],
     *,
     lr: Sequence[float] | None = None,
-    accuracy: float = 0.1,
+    accuracy: float | None = None,
     val: float | None = None,
     pictures: int = 64,
     kind: str = "cross-entropy",
@@ -53,10 +53,11 @@ def case_of(
     rate: Trial | None = None,
     **setting,
 ) -> Case:
-    """Return a case with these losses; `accuracy` is that of the last steps."""
+    """Return a case with these losses; `accuracy` is that of the steps, by default as on `val`."""
+    reached = accuracy if accuracy is not None else 0.1 if val is None else val
     steps = [
         StepRow(step=n, pass_number=1 + (n - 1) // 25, loss=loss, pictures=pictures,
-                lr=0.1 if lr is None else lr[n - 1], accuracy=accuracy)
+                lr=0.1 if lr is None else lr[n - 1], accuracy=reached)
         for n, loss in enumerate(losses, 1)
     ]  # fmt: skip
     batch = BatchRow(

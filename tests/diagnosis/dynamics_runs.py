@@ -129,7 +129,9 @@ def scaled(model: nn.Module, factor: float) -> nn.Module:
     return model
 
 
-def filled(model: nn.Module, *, weight: float | None = None, bias: float | None = None) -> nn.Module:
+def filled(
+    model: nn.Module, *, weight: float | None = None, bias: float | None = None
+) -> nn.Module:
     """Set all weights, or the biases of all layers but the last, to one number."""
     layers = [one for one in model.modules() if isinstance(one, nn.Conv2d | nn.Linear)]
     with torch.no_grad():
@@ -350,8 +352,12 @@ def unit_row(step: int, path: str, module: nn.Module, out: Tensor) -> UnitRow:
     ends = BOUNDED.get(type(module).__name__)
     saturated = math.nan
     if ends is not None:
-        near = (out < ends[0] + 0.05 * (ends[1] - ends[0])) | (out > ends[1] - 0.05 * (ends[1] - ends[0]))
-        saturated = float((near.float().transpose(0, 1).reshape(out.shape[1], -1).mean(1) > 0.85).float().mean())
+        near = (out < ends[0] + 0.05 * (ends[1] - ends[0])) | (
+            out > ends[1] - 0.05 * (ends[1] - ends[0])
+        )
+        saturated = float(
+            (near.float().transpose(0, 1).reshape(out.shape[1], -1).mean(1) > 0.85).float().mean()
+        )
     return UnitRow(
         step=step, path=path, kind=type(module).__name__, mean=float(out.mean()),
         std=float(out.std()), largest=float(out.abs().max()), zeros=float((out == 0).float().mean()),
@@ -409,7 +415,14 @@ def setting_of(plan: Plan, model: nn.Module, optimizer: torch.optim.Optimizer) -
              if isinstance(value, int | float) and not isinstance(value, bool)}  # fmt: skip
     if "betas" in optimizer.param_groups[0]:
         group["beta1"], group["beta2"] = optimizer.param_groups[0]["betas"]
-    loss = LossFact(kind="cross-entropy", reduction="mean", negated=False, activations=(), chain=(), scale=1 / plan.divided)
+    loss = LossFact(
+        kind="cross-entropy",
+        reduction="mean",
+        negated=False,
+        activations=(),
+        chain=(),
+        scale=1 / plan.divided,
+    )
     return Setting(
         origin="loop", task="classification", outputs=10, classes=plan.classes, batch=plan.batch,
         pictures=plan.pictures, planned_steps=plan.steps, parameters=parameters, modules=modules,
@@ -520,11 +533,12 @@ def made(name: str, *, seed: int = 0, rate: tuple[float, float] | None = None) -
     setting, record, _ = trained(name, seed)
     case = Case(setting, record)
     case.trials.made["reference"] = Trial(
-        name="reference", healthy=True, evidence="logistic regression", measured={"accuracy": REFERENCE}
+        name="reference",
+        healthy=True,
+        evidence="logistic regression",
+        measured={"accuracy": REFERENCE},
     )
-    case.trials.made["rate-range"] = (
-        Unknown(why="not made") if rate is None else rate_trial(*rate)
-    )
+    case.trials.made["rate-range"] = Unknown(why="not made") if rate is None else rate_trial(*rate)
     return case
 
 

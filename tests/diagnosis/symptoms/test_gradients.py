@@ -54,7 +54,9 @@ def test_one_sample_of_ten_is_not_enough():
 
 def test_dead_layers_and_single_layers_are_unknown():
     assert isinstance(read("gradient/vanishing", deep(0.0)), Unknown)
-    assert isinstance(read("gradient/vanishing", case_of(flat(100), **network(layer("a")))), Unknown)
+    assert isinstance(
+        read("gradient/vanishing", case_of(flat(100), **network(layer("a")))), Unknown
+    )
 
 
 def exploding(losses, ratio, growth):

@@ -93,11 +93,19 @@ def test_weights_of_zero_have_no_spread_and_are_not_judged():
 def biased(size: float, losses, dead: float, path: str = "a", **arguments):
     layers = [layer("a"), layer("head")]
     facts = network(*layers)
-    facts["parameters"] += [ParameterFact(name=f"{path}.bias", shape=(16,), trainable=True, group=0)]
-    facts["weights"] += [
-        WeightRow(step=1, name=f"{path}.bias", weight=size, gradient=0.0, update=0.0, mean_ratio=0.0)
+    facts["parameters"] += [
+        ParameterFact(name=f"{path}.bias", shape=(16,), trainable=True, group=0)
     ]
-    units = [unit("a", 0, kind="Conv2d"), unit("a-act", 0, dead=dead), unit("head", 0, kind="Linear")]
+    facts["weights"] += [
+        WeightRow(
+            step=1, name=f"{path}.bias", weight=size, gradient=0.0, update=0.0, mean_ratio=0.0
+        )
+    ]
+    units = [
+        unit("a", 0, kind="Conv2d"),
+        unit("a-act", 0, dead=dead),
+        unit("head", 0, kind="Linear"),
+    ]
     return case_of(losses, units=units, **facts, **arguments)
 
 

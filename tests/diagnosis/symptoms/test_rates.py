@@ -87,7 +87,9 @@ def test_a_warm_up_is_measured_by_its_peak_and_not_judged_before():
     fact, _ = layer("a")
     rows = [row for step in SAMPLED
             for row in layer("a", ratio=0.01 * rates[step - 1], steps=[step])[1]]  # fmt: skip
-    assert isinstance(read("rate/too-low", case_of(flat(100), lr=rates, **network((fact, rows)))), Well)
+    assert isinstance(
+        read("rate/too-low", case_of(flat(100), lr=rates, **network((fact, rows)))), Well
+    )
     rising = [n / 1e6 for n in range(1, 101)]
     assert isinstance(read("rate/too-low", varied(1e-6, flat(100), lr=rising)), Unknown)
 

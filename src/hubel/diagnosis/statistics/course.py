@@ -51,9 +51,7 @@ class Course:
         """How many standard errors the second half of the windows is below the first half."""
         half = len(self.windows) // 2
         first, second = self.windows[:half], self.windows[-half:]
-        error = math.hypot(
-            _error_of_mean(self.errors[:half]), _error_of_mean(self.errors[-half:])
-        )
+        error = math.hypot(_error_of_mean(self.errors[:half]), _error_of_mean(self.errors[-half:]))
         return (fmean(first) - fmean(second)) / error if error > 0 else math.nan
 
 
@@ -69,7 +67,9 @@ def guessing_loss(setting: Setting, record: Record) -> float:
     labels = [label for row in record.batches if row.split == "train" for label in row.labels]
     counts = Counter(labels)
     if len(labels) >= 10 * len(counts) and len(counts) > 1:
-        return loss.scale * -sum(n / len(labels) * math.log(n / len(labels)) for n in counts.values())
+        return loss.scale * -sum(
+            n / len(labels) * math.log(n / len(labels)) for n in counts.values()
+        )
     number = setting.classes or setting.outputs
     return loss.scale * math.log(number) if number is not None and number > 1 else math.nan
 

@@ -72,13 +72,17 @@ def _plateau(course: Course | None) -> bool:
 
 def _constant(case: Case) -> Reading:
     layers = _initial(case)
-    known = [layer for index, layer in enumerate(layers[:-1]) if _may_be_equal(layer, first=not index)]
+    known = [
+        layer for index, layer in enumerate(layers[:-1]) if _may_be_equal(layer, first=not index)
+    ]
     known = [layer for layer in known if not math.isnan(layer.rows[0].spread)]
     if not known:
         return Unknown(why="how far units are apart at the start was not recorded")
     least = min(layer.rows[0].spread for layer in known)
     words = f"units of a layer are at least {least:.2g} of the weights' size apart at the start"
-    same = [one for one in known if one.rows[0].spread < threshold("initialisation/constant.spread")]
+    same = [
+        one for one in known if one.rows[0].spread < threshold("initialisation/constant.spread")
+    ]
     if not same:
         return Well(evidence=words, measured={"least": least})
     later = min((row.spread for one in same for row in one.rows[-1:]), default=math.nan)

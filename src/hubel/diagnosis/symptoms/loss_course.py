@@ -25,7 +25,9 @@ def _initial(case: Case) -> Reading:
         return Unknown(why="the loss before the first update or the number of classes is not known")
     chance = math.log(number)
     distance = (case.record.initial_loss - chance) / chance
-    words = f"loss {case.record.initial_loss:.3g} before the first update, ln {number} = {chance:.3g}"
+    words = (
+        f"loss {case.record.initial_loss:.3g} before the first update, ln {number} = {chance:.3g}"
+    )
     measured = {"distance": distance, "initial": case.record.initial_loss}
     if distance < threshold("loss/initial.distance"):
         return Well(evidence=words, measured=measured)

@@ -190,9 +190,7 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         meaning="The schedule takes the learning rate to almost nothing too early.",
         tier=1,
         statistic="share of the planned updates from which on the rate is under 1% of its peak",
-        threshold=(
-            f"under {threshold('rate/decay.early'):.0%}, where the training suffers"
-        ),
+        threshold=(f"under {threshold('rate/decay.early'):.0%}, where the training suffers"),
         severity="error",
         remedy="Stretch the schedule over all updates; step it once a pass if it counts passes.",
         source="hubel",

@@ -23,7 +23,9 @@ def _loader_bound(case: Case) -> Reading:
     if waited <= 0:
         return Unknown(why="the time that the loop waits for pictures was not recorded")
     share, seconds = waited / took, waited / len(rows)
-    words = f"waits {seconds * 1000:.3g} ms of {took / len(rows) * 1000:.3g} ms an update ({share:.0%})"
+    words = (
+        f"waits {seconds * 1000:.3g} ms of {took / len(rows) * 1000:.3g} ms an update ({share:.0%})"
+    )
     measured = {"share": share, "seconds": seconds}
     if share < threshold("speed/loader-bound.notable"):
         return Well(evidence=words, measured=measured)
