@@ -1,4 +1,4 @@
-"""Cases written by hand: courses of the loss, layers, units, and what a simple classifier reaches."""
+"""Cases written by hand: courses of the loss, layers, units, a simple classifier."""
 
 from __future__ import annotations
 
@@ -7,8 +7,14 @@ import random
 from collections.abc import Sequence
 
 from hubel.diagnosis.case import Case
-from hubel.diagnosis.evidence.record import BatchRow, EvaluationRow, Record, StepRow, UnitRow
-from hubel.diagnosis.evidence.record import WeightRow
+from hubel.diagnosis.evidence.record import (
+    BatchRow,
+    EvaluationRow,
+    Record,
+    StepRow,
+    UnitRow,
+    WeightRow,
+)
 from hubel.diagnosis.evidence.setting import (
     LossFact,
     ModuleFact,

@@ -1,4 +1,4 @@
-"""Real small trainings on the digits, written down as a record by plain code, without hooks of hubel.
+"""Real small trainings on the digits, recorded by plain code, without hooks of hubel.
 
 Each takes well under a second. `HEALTHY` and `SICK` name them; `made(name)` runs one, once.
 """
@@ -18,8 +18,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hubel.diagnosis.case import Case
-from hubel.diagnosis.evidence.record import BatchRow, EvaluationRow, Record, StepRow, UnitRow
-from hubel.diagnosis.evidence.record import WeightRow
+from hubel.diagnosis.evidence.record import (
+    BatchRow,
+    EvaluationRow,
+    Record,
+    StepRow,
+    UnitRow,
+    WeightRow,
+)
 from hubel.diagnosis.evidence.setting import (
     LossFact,
     ModuleFact,
@@ -197,12 +203,27 @@ def adamw(lr: float = 3e-3):
     return lambda ps: torch.optim.AdamW(ps, lr, weight_decay=0.05)
 
 
+def plain_adam(parameters):
+    """Return the optimizer of a plan that names none: Adam."""
+    return adam()(parameters)
+
+
+def bn_net() -> nn.Module:
+    """Return the plain network with normalisation."""
+    return net(norm=True)
+
+
+def growing() -> nn.Module:
+    """Return a residual stack whose signal grows at each block."""
+    return residual(norm=False, gain=3.0, blocks=8)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """One training."""
 
     model: Callable[[], nn.Module] = net
-    optimizer: Callable = adam()
+    optimizer: Callable = plain_adam
     schedule: Callable[[int, int], float] = constant
     steps: int = 112
     batch: int = 64
@@ -283,7 +304,7 @@ HEALTHY = {
     "adam-lr-x30": Plan(optimizer=adam(0.1)),
     "imbalanced": Plan(imbalanced=True),
     "weight-decay": Plan(optimizer=sgd(0.1, 0.9, 0.01), model=lambda: net(norm=True)),
-    "long-warm-up": Plan(model=lambda: net(norm=True), optimizer=sgd(0.1, 0.9), schedule=long_warm_up),
+    "long-warm-up": Plan(model=bn_net, optimizer=sgd(0.1, 0.9), schedule=long_warm_up),
     "momentum-99-low": Plan(optimizer=sgd(1e-3, 0.99), steps=200, model=lambda: net(norm=True)),
     "tanh-x50": Plan(model=lambda: net(nn.Tanh), factor=50.0),
     "tanh-x50-sgd": Plan(model=lambda: net(nn.Tanh), factor=50.0, optimizer=sgd(0.05, 0.9)),
@@ -316,7 +337,7 @@ SICK = {
     "adam-eps-1": Plan(optimizer=adam(1e-3, eps=1.0)),
     "momentum-999": Plan(optimizer=sgd(0.05, 0.999)),
     "momentum-999-bn": Plan(model=lambda: net(norm=True), optimizer=sgd(0.05, 0.999)),
-    "residual-gain-3": Plan(model=lambda: residual(norm=False, gain=3.0, blocks=8), optimizer=sgd(0.05, 0.9)),
+    "residual-gain-3": Plan(model=growing, optimizer=sgd(0.05, 0.9)),
     "decay-early": Plan(optimizer=adam(1e-3), schedule=too_early),
     "shuffled-labels": Plan(model=lambda: net(norm=True), shuffled_labels=True),
     "bn-sgd-lr-x30": Plan(model=lambda: net(norm=True), optimizer=sgd(30.0, 0.9)),
@@ -360,7 +381,8 @@ def unit_row(step: int, path: str, module: nn.Module, out: Tensor) -> UnitRow:
         )
     return UnitRow(
         step=step, path=path, kind=type(module).__name__, mean=float(out.mean()),
-        std=float(out.std()), largest=float(out.abs().max()), zeros=float((out == 0).float().mean()),
+        std=float(out.std()), largest=float(out.abs().max()), 
+        zeros=float((out == 0).float().mean()),
         dead=float((by_channel.abs().quantile(0.95, 1) < 1e-5).float().mean()),
         still=float((out.var(0).flatten(1).amax(1) < 1e-10).float().mean()) if out.ndim > 2
         else float((out.var(0) < 1e-10).float().mean()),

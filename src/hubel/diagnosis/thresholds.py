@@ -28,6 +28,7 @@ _ROWS: Final[tuple[Threshold, ...]] = (
     Threshold("effect.late", 0.1, "share that the loss of a stuck course falls late", "hubel"),
     Threshold("effect.falling", 6, "standard errors that call a small fall a true one", "hubel"),
     Threshold("effect.poor", 0.5, "share of guessing's loss that a poor course falls", "hubel"),
+    Threshold("effect.poor-updates", 100, "updates below which no course is poor", "hubel"),
     Threshold("effect.grown", 2, "times guessing's loss that a diverged course reached", "hubel"),
     Threshold("effect.robust-z", 6, "standard errors of that growth", "hubel"),
     # loss_course

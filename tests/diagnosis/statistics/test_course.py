@@ -6,12 +6,13 @@ import math
 import sys
 from pathlib import Path
 
-import numpy
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from dynamics_cases import GUESSING, case_of, fall, flat
+
 from hubel.diagnosis.evidence.record import BatchRow
 from hubel.diagnosis.statistics.course import course_of, guessing_loss, noise_of
 
@@ -24,8 +25,8 @@ def course(losses, **arguments):
 def test_windows_are_means_of_equal_parts():
     losses = fall(150)
     found = course(losses)
-    assert found.windows == pytest.approx(numpy.reshape(losses, (10, 15)).mean(1))
-    assert found.fallen == pytest.approx(1 - numpy.mean(losses[-15:]) / math.log(10))
+    assert found.windows == pytest.approx(np.reshape(losses, (10, 15)).mean(1))
+    assert found.fallen == pytest.approx(1 - np.mean(losses[-15:]) / math.log(10))
 
 
 def test_short_courses_have_5_windows_and_very_short_ones_none():
@@ -39,10 +40,10 @@ def test_losses_that_are_not_finite_are_left_out():
 
 
 def test_noise_is_that_of_neighbours_and_not_of_the_fall():
-    draw = numpy.random.default_rng(0)
+    draw = np.random.default_rng(0)
     noise = draw.normal(0, 0.1, 4000)
     assert noise_of(list(noise)) == pytest.approx(0.1, rel=0.06)
-    assert noise_of(list(noise + numpy.linspace(50, 0, 4000))) == pytest.approx(0.1, rel=0.06)
+    assert noise_of(list(noise + np.linspace(50, 0, 4000))) == pytest.approx(0.1, rel=0.06)
 
 
 def test_guessing_costs_the_entropy_of_the_labels():
@@ -64,7 +65,7 @@ def test_guessing_of_another_loss_is_not_known_and_the_start_takes_its_place():
     assert math.isnan(guessing_loss(case.setting, case.record))
     found = course_of(case.setting, case.record)
     assert not found.guessing
-    assert found.level == pytest.approx(numpy.median(case.record.steps[1].loss), abs=0.3)
+    assert found.level == pytest.approx(np.median(case.record.steps[1].loss), abs=0.3)
 
 
 def test_trend_counts_standard_errors_between_the_halves():

@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from dynamics_runs import made
+
 from hubel.diagnosis.case import Case
 from hubel.diagnosis.evidence.record import Record
 from hubel.diagnosis.symptom import Sign

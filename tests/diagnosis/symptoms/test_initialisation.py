@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from dynamics_cases import case_of, fall, flat, layer, network, read, unit
+
 from hubel.diagnosis.evidence.record import WeightRow
 from hubel.diagnosis.evidence.setting import ModuleFact, ParameterFact
 from hubel.diagnosis.symptom import Sign, Unknown, Well

@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from dynamics_cases import GUESSING, case_of, fall, flat, read
+
 from hubel.diagnosis.evidence import events
 from hubel.diagnosis.evidence.record import Event
 from hubel.diagnosis.symptom import Sign, Unknown, Well

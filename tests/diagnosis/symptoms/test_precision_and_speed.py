@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from dynamics_cases import case_of, fall, flat, layer, network, read
+
 from hubel.diagnosis.symptom import Sign, Unknown, Well
 
 

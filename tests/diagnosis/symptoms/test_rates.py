@@ -10,6 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from dynamics_cases import SAMPLED, case_of, fall, flat, layer, network, rate_range, read
+
 from hubel.diagnosis.evidence.setting import OptimizerFact
 from hubel.diagnosis.symptom import Sign, Unknown, Well
 

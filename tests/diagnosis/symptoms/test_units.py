@@ -8,6 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from dynamics_cases import case_of, fall, flat, read, unit
+
 from hubel.diagnosis.evidence.setting import ModuleFact
 from hubel.diagnosis.symptom import Sign, Unknown, Well
 

@@ -53,7 +53,7 @@ class WeightRow:
     finite: bool = True
     spread: float = math.nan
     """How far the units (axis 0) are apart, before the update: root mean square of the weights'
-    distance to their mean over axis 0, divided by `weight`. 0 where all units have the same weights;
+    distance to their mean over axis 0, divided by `weight`. 0 where all units have equal weights;
     NaN where it was not measured, where the weights are all 0, or with fewer than 2 axes."""
     zero_gradient: float = math.nan
     """Share of the gradient's elements that are exactly 0; NaN where it was not measured."""

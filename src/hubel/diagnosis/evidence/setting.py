@@ -103,7 +103,7 @@ class Setting:
     input_shape: tuple[int, ...] = ()
     precision: str = "float32"
     loss_scaling: bool | None = None
-    """Whether the loss is multiplied before backward, as a gradient scaler does; None if unknown."""
+    """Whether the loss is multiplied before backward, as gradient scalers do; None if unknown."""
     parameters: tuple[ParameterFact, ...] = ()
     modules: tuple[ModuleFact, ...] = ()
     optimizer: OptimizerFact | None = None

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import fmean, median
 from typing import Final
 
@@ -58,7 +59,7 @@ class Course:
 def guessing_loss(setting: Setting, record: Record) -> float:
     """Return the mean loss of the best answer that does not look at the picture; NaN if not known.
 
-    −Σ pᵢ ln pᵢ over the shares of the labels seen for cross-entropy of classes; ln C where no labels
+    −Σ pᵢ ln pᵢ over the shares of the labels seen for cross-entropy of classes; ln C where none
     were seen. Multiplied by the constant factor of the loss.
     """
     loss = setting.loss
@@ -99,7 +100,7 @@ def course_of(setting: Setting, record: Record) -> Course | None:
 def cut(rows: Sequence[StepRow], number: int) -> list[Sequence[StepRow]]:
     """Return the rows in `number` consecutive parts of nearly the same length."""
     ends = [round(index * len(rows) / number) for index in range(number + 1)]
-    return [rows[low:high] for low, high in zip(ends, ends[1:], strict=False)]
+    return [rows[low:high] for low, high in pairwise(ends)]
 
 
 def noise_of(losses: Sequence[float]) -> float:
@@ -107,7 +108,7 @@ def noise_of(losses: Sequence[float]) -> float:
 
     median|x[t+1] − x[t]| / (0.6745 · √2): a fall or a slow swing does not count as noise.
     """
-    steps = [abs(after - before) for before, after in zip(losses, losses[1:], strict=False)]
+    steps = [abs(after - before) for before, after in pairwise(losses)]
     return median(steps) / (_GAUSSIAN_MAD * math.sqrt(2)) if steps else math.nan
 
 

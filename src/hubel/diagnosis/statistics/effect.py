@@ -1,4 +1,4 @@
-"""What the course of the loss shows of a training's health: the effect that confirms a statistic."""
+"""What the course of the loss shows of a training's health: it confirms a statistic."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def effect_of(case: Case) -> Effect:
     stuck = not rising and is_stuck(course)
     words = (
         f"loss {course.windows[0]:.3g} at first, {course.end:.3g} at last"
-        + f" ({'guessing costs' if course.guessing else 'it began at'} {course.level:.3g})"
+        f" ({'guessing costs' if course.guessing else 'it began at'} {course.level:.3g})"
     )
     words = "the loss is not finite at the end" if lost else words
     return make(stuck=stuck, diverged=has_diverged(course), rising=rising, words=words)
@@ -69,7 +69,7 @@ def is_short(course: Course) -> bool:
 
 
 def is_stuck(course: Course) -> bool:
-    """Return whether the loss never was below guessing by 5% nor surely, and still does not fall."""
+    """Return whether the loss never was surely below guessing, and still does not fall."""
     if is_short(course):
         return False
     best = min(course.windows)
@@ -107,4 +107,6 @@ def suffers(case: Case, effect: Effect) -> bool:
     course = effect.course
     if effect.hurt or course is None:
         return effect.hurt
+    if len(course.rows) < threshold("effect.poor-updates"):
+        return False  # the first updates of a healthy training learn poorly too
     return course.fallen < threshold("effect.poor") and not effect.rising and case.harm.suffers

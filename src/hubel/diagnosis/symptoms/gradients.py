@@ -86,8 +86,8 @@ def _exploding(case: Case) -> Reading:
     ratios = update_ratios(layers)
     update = max(ratios.values(), default=math.nan)
     words = (
-        f"the gradient's norm grows {over_time:.3g} times over time, signals {over_depth:.3g} times "
-        f"over depth; weights move by up to {update:.2g} of their size an update"
+        f"the gradient's norm grows {over_time:.3g} times over time, signals {over_depth:.3g} "
+        f"times over depth; weights move by up to {update:.2g} of their size an update"
     )
     measured = {"over-time": over_time, "over-depth": over_depth, "update": update}
     growth = over_time if math.isnan(over_depth) else max(over_time, over_depth)
@@ -111,8 +111,8 @@ def _exploding(case: Case) -> Reading:
 def _growth_over_depth(case: Case, layers: tuple[Layer, ...]) -> tuple[float, tuple[str, ...]]:
     """Return how many times the layers' signal grows from the first to the largest, and where.
 
-    Of the first probe, over layers that no normalisation follows: the gradient grows on its way back
-    as the signal does on its way there. NaN where no probe was made.
+    Of the first probe, over layers that no normalisation follows: the gradient grows on its way
+    back as the signal does on its way there. NaN where no probe was made.
     """
     free = {layer.path for layer in layers if not layer.normalised}
     first = next(iter(probes(case)), [])

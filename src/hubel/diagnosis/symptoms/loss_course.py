@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from statistics import fmean
 from typing import Final
 
@@ -82,7 +83,7 @@ def _divergence(case: Case) -> Reading:
     measured = {"largest": max(course.windows), "level": course.level, "end": course.end}
     if effect.diverged:
         return Sign(
-            what=f"The loss grew to {max(course.windows) / course.level:.3g} times that of guessing.",
+            what=f"The loss grew to {max(course.windows) / course.level:.3g} times guessing's.",
             evidence=effect.words,
             confidence=0.9,
             confirmed=True,
@@ -132,8 +133,8 @@ def _oscillation(case: Case) -> Reading:
 
 
 def _switches(losses: list[float]) -> float:
-    steps = [after - before for before, after in zip(losses, losses[1:], strict=False)]
-    return fmean(one * two < 0 for one, two in zip(steps, steps[1:], strict=False))
+    steps = [after - before for before, after in pairwise(losses)]
+    return fmean(one * two < 0 for one, two in pairwise(steps))
 
 
 def _non_finite(case: Case) -> Reading:
@@ -199,7 +200,7 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
             f"{threshold('loss/initial.extreme'):g} where it is slow to come down"
         ),
         severity="warning",
-        remedy="Look at the range of the inputs and at the initial weights, the last layer's first.",
+        remedy="Look at the range of the inputs and at the initial weights.",
         source="hubel",
         find=_initial,
     ),
@@ -210,10 +211,11 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         statistic="fall of the best window's mean loss below that of guessing",
         threshold=(
             f"under {threshold('effect.stuck'):.0%} after {threshold('effect.updates'):g} updates "
-            f"and {threshold('effect.pictures'):g} pictures, and no fall of {threshold('effect.falling'):g} standard errors"
+            f"and {threshold('effect.pictures'):g} pictures, and no fall of "
+            f"{threshold('effect.falling'):g} standard errors"
         ),
         severity="error",
-        remedy="Look at the findings beside this one for why; try rates 10 times as high and as low.",
+        remedy="Look at the other findings for why; try rates 10 times as high and as low.",
         source="hubel",
         find=_stagnation,
     ),
@@ -256,8 +258,8 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
             f"{threshold('loss/non-finite.skipped'):.0%} of the updates and 10 more"
         ),
         severity="error",
-        remedy="Look at the module that is named, and for log(0), division by 0 and broken pictures; "
-        "lower the learning rate.",
+        remedy="Look at the module that is named, for log(0), division by 0 and broken "
+        "pictures; lower the learning rate.",
         source="hubel",
         find=_non_finite,
     ),

@@ -127,11 +127,11 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         id="rate/too-high",
         meaning="The learning rate is so high that updates destroy what was learnt.",
         tier=1,
-        statistic="mean|Δw| / mean|w|, median over layers, at its largest; learning-rate range test",
+        statistic="mean|Δw| / mean|w|, median over layers, at its largest; range test",
         threshold=(
             f"over {threshold('rate/too-high.update'):g} where the loss shows harm, over "
-            f"{threshold('rate/too-high.overwritten'):g} where it falls poorly; or the useful rates "
-            "end below the rate"
+            f"{threshold('rate/too-high.overwritten'):g} where it falls poorly; or the useful "
+            "rates end below the rate"
         ),
         severity="error",
         remedy="Lower the learning rate 10 times.",
@@ -142,8 +142,8 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         id="rate/too-low",
         meaning="The learning rate is so low that the network hardly learns.",
         tier=1,
-        statistic="mean|Δw| / mean|w|, median over layers, scaled to the peak rate, at its largest; "
-        "learning-rate range test",
+        statistic="mean|Δw| / mean|w|, median over layers, scaled to the peak rate, at its "
+        "largest; learning-rate range test",
         threshold=(
             f"under {threshold('rate/too-low.update'):g} where the loss does not fall; or under "
             f"{threshold('rate/too-low.suspicious'):g} where the useful rates begin "
@@ -177,8 +177,8 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         statistic="momentum or β₁; fall of the loss over the last half in standard errors",
         threshold=(
             f"{threshold('rate/momentum.momentum'):g} or more, where the training suffers, and the "
-            f"loss falls by under {threshold('rate/momentum.falling'):g} or the memory 1/(1 − β) is "
-            f"over {threshold('rate/momentum.memory'):g} times the updates done"
+            f"loss falls by under {threshold('rate/momentum.falling'):g} or the memory 1/(1 − β) "
+            f"is over {threshold('rate/momentum.memory'):g} times the updates done"
         ),
         severity="error",
         remedy="Set the momentum to 0.9.",

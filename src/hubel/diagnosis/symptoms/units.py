@@ -15,8 +15,26 @@ from hubel.diagnosis.symptom import Reading, Sign, Symptom, Unknown, Well
 from hubel.diagnosis.thresholds import threshold
 
 ACTIVATIONS: Final = frozenset(
-    "ReLU ReLU6 LeakyReLU PReLU RReLU ELU CELU SELU GELU SiLU Mish Hardswish Softplus Threshold "
-    "Sigmoid Tanh Softsign Hardtanh".split()
+    {
+        "ReLU",
+        "ReLU6",
+        "LeakyReLU",
+        "PReLU",
+        "RReLU",
+        "ELU",
+        "CELU",
+        "SELU",
+        "GELU",
+        "SiLU",
+        "Mish",
+        "Hardswish",
+        "Softplus",
+        "Threshold",
+        "Sigmoid",
+        "Tanh",
+        "Softsign",
+        "Hardtanh",
+    }
 )
 """Modules in which units die. Gates (Hardsigmoid) and normalisations are none of them."""
 BOUNDED: Final = frozenset({"Sigmoid", "Tanh", "Softsign", "Hardtanh"})
@@ -26,7 +44,7 @@ BOUNDED: Final = frozenset({"Sigmoid", "Tanh", "Softsign", "Hardtanh"})
 def persistent(
     case: Case, kinds: frozenset[str], share: Callable[[UnitRow], float], limit: float
 ) -> dict[str, float] | None:
-    """Return the modules whose share was over the limit at each of the last probes, with the median.
+    """Return the modules whose share was over the limit at each of the last probes: their medians.
 
     The probe before the first update does not count: running statistics and zero weights of a fresh
     network make it look dead. None where there were not enough probes.
