@@ -381,7 +381,7 @@ def unit_row(step: int, path: str, module: nn.Module, out: Tensor) -> UnitRow:
         )
     return UnitRow(
         step=step, path=path, kind=type(module).__name__, mean=float(out.mean()),
-        std=float(out.std()), largest=float(out.abs().max()), 
+        std=float(out.std()), largest=float(out.abs().max()),
         zeros=float((out == 0).float().mean()),
         dead=float((by_channel.abs().quantile(0.95, 1) < 1e-5).float().mean()),
         still=float((out.var(0).flatten(1).amax(1) < 1e-10).float().mean()) if out.ndim > 2
