@@ -68,6 +68,63 @@ _ROWS: Final[tuple[Threshold, ...]] = (
         "constant factor from which on a bounded activation leaves room enough for logits",
         "hubel",
     ),
+    # effect
+    Threshold("effect.updates", 60, "updates below which a course is not called stuck", "hubel"),
+    Threshold("effect.pictures", 2000, "pictures below which it is not", "hubel"),
+    Threshold("effect.stuck", 0.05, "share of guessing's loss that a stuck course falls", "hubel"),
+    Threshold("effect.late", 0.1, "share that the loss of a stuck course falls late", "hubel"),
+    Threshold("effect.falling", 6, "standard errors that call a small fall a true one", "hubel"),
+    Threshold("effect.poor", 0.5, "share of guessing's loss that a poor course falls", "hubel"),
+    Threshold("effect.poor-updates", 100, "updates below which no course is poor", "hubel"),
+    Threshold("effect.grown", 2, "times guessing's loss that a diverged course reached", "hubel"),
+    Threshold("effect.robust-z", 6, "standard errors of that growth", "hubel"),
+    # loss_course
+    Threshold("loss/initial.distance", 0.5, "|L₀ − ln C| / ln C that is worth a note", "hubel"),
+    Threshold("loss/initial.harmful", 1, "the same, where the training suffers", "hubel"),
+    Threshold("loss/initial.extreme", 2, "the same, where the loss is slow to come down", "hubel"),
+    Threshold("loss/initial.slow", 0.2, "share of the updates after which it is slow", "hubel"),
+    Threshold("loss/oscillation.swing", 5, "noise of the loss · √pictures / loss", "hubel"),
+    Threshold("loss/oscillation.switches", 0.5, "share of differences of the other sign", "hubel"),
+    Threshold("loss/oscillation.high", 0.25, "share of guessing's loss that is not small", "hubel"),
+    Threshold("loss/non-finite.skipped", 0.05, "share of updates that a scaler may skip", "hubel"),
+    # gradients
+    Threshold("gradient/vanishing.ratio", 1e-3, "‖w‖‖g‖ of first layers over last", "hubel"),
+    Threshold("gradient/vanishing.update", 1e-4, "mean|Δw|/mean|w| of the first layers", "hubel"),
+    Threshold("gradient/vanishing.share", 0.6, "share of the samples that must show it", "hubel"),
+    Threshold("gradient/exploding.ratio", 70, "growth over time or depth", "hubel"),
+    Threshold("gradient/exploding.update", 0.3, "mean|Δw|/mean|w| at its largest", "hubel"),
+    # rates
+    Threshold("rate/too-high.update", 0.3, "mean|Δw|/mean|w| at its largest", "hubel"),
+    Threshold("rate/too-high.overwritten", 1, "the same, where the loss falls poorly", "hubel"),
+    Threshold("rate/too-low.update", 2e-4, "mean|Δw|/mean|w| at its largest", "hubel"),
+    Threshold("rate/too-low.suspicious", 2e-3, "the same, where a range test is made", "hubel"),
+    Threshold("rate/clipped.variation", 1e-3, "std/mean of the clipped gradient's norm", "hubel"),
+    Threshold("rate/clipped.update", 1e-3, "mean|Δw|/mean|w| that is held back", "hubel"),
+    Threshold("rate/clipped.eps", 10, "eps of the optimizer over the gradient's size", "hubel"),
+    Threshold("rate/clipped.eps-clipped", 0.1, "the same, where clipping is at work", "hubel"),
+    Threshold("rate/momentum.momentum", 0.99, "momentum, or β₁", "hubel"),
+    Threshold("rate/momentum.falling", 3, "standard errors by which the loss still falls", "hubel"),
+    Threshold("rate/momentum.memory", 3, "updates that it remembers, over those done", "hubel"),
+    Threshold("rate/decay.share", 0.01, "rate over its peak", "hubel"),
+    Threshold("rate/decay.early", 0.5, "share of the planned updates", "hubel"),
+    # units
+    Threshold("unit/dead.share", 0.5, "share of a layer's channels", "hubel"),
+    Threshold("unit/saturated.share", 0.5, "share of a layer's units", "hubel"),
+    Threshold("unit.probes", 2, "last probes that must show it", "hubel"),
+    # initialisation
+    Threshold("initialisation/scale.large", 2.5, "weights' rms over √(2/fan-in)", "hubel"),
+    Threshold("initialisation/scale.small", 0.1, "weights' rms over √(2/fan-in)", "hubel"),
+    Threshold("initialisation/scale.plateau", 0.2, "share of the course without a fall", "hubel"),
+    Threshold("initialisation/constant.spread", 1e-3, "units' distance over weights", "hubel"),
+    Threshold("initialisation/bias.size", 3, "rms of a layer's biases before training", "hubel"),
+    # precision
+    Threshold("precision/underflow.zeros", 0.5, "share of gradients that are exactly 0", "hubel"),
+    Threshold("precision/underflow.share", 0.6, "share of the samples that must show it", "hubel"),
+    # speed
+    Threshold("speed/loader-bound.notable", 0.2, "waiting over time", "hubel"),
+    Threshold("speed/loader-bound.bound", 0.5, "waiting over time", "hubel"),
+    Threshold("speed/loader-bound.seconds", 0.02, "mean waiting of an update", "hubel"),
+    Threshold("speed/loader-bound.updates", 20, "updates after the first ones", "hubel"),
 )
 
 THRESHOLDS: Final[Mapping[str, Threshold]] = MappingProxyType({row.name: row for row in _ROWS})

@@ -51,6 +51,12 @@ class WeightRow:
     mean_ratio: float
     """mean|update| / mean|weight| over these elements; NaN where the weights are all 0."""
     finite: bool = True
+    spread: float = math.nan
+    """How far the units (axis 0) are apart, before the update: root mean square of the weights'
+    distance to their mean over axis 0, divided by `weight`. 0 where all units have equal weights;
+    NaN where it was not measured, where the weights are all 0, or with fewer than 2 axes."""
+    zero_gradient: float = math.nan
+    """Share of the gradient's elements that are exactly 0; NaN where it was not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

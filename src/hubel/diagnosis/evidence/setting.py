@@ -102,6 +102,8 @@ class Setting:
     """What the loader's sampler says."""
     input_shape: tuple[int, ...] = ()
     precision: str = "float32"
+    loss_scaling: bool | None = None
+    """Whether the loss is multiplied before backward, as gradient scalers do; None if unknown."""
     parameters: tuple[ParameterFact, ...] = ()
     hidden: tuple[ParameterFact, ...] = ()
     """Parameters that a module of the network holds without registering them (in a Python list);

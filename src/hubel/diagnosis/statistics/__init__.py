@@ -1,0 +1,1 @@
+"""Figures that several families of symptoms read out of a record; nothing here judges them."""

@@ -1,0 +1,194 @@
+"""The learning rate and what holds updates back, and look-alikes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from dynamics_cases import SAMPLED, case_of, fall, flat, layer, network, rate_range, read
+
+from hubel.diagnosis.evidence.setting import OptimizerFact
+from hubel.diagnosis.symptom import Sign, Unknown, Well
+
+
+def moving(ratio: float, losses, **arguments):
+    layers = [layer(f"c{n}", ratio=ratio, gradient=0.01 * (n + 1)) for n in range(3)]
+    return case_of(losses, **network(*layers), **arguments)
+
+
+def varied(ratio: float, losses, size: float = 0.01, **arguments):
+    """Layers whose gradients differ from sample to sample, as without clipping."""
+    fact, _ = layer("a")
+    rows = [
+        row
+        for place, step in enumerate(SAMPLED)
+        for row in layer("a", ratio=ratio, gradient=size * (1 + place % 3), steps=[step])[1]
+    ]
+    return case_of(losses, **network((fact, rows)), **arguments)
+
+
+ADAM = OptimizerFact(kind="Adam", groups=({"lr": 1e-3, "eps": 1e-8, "beta1": 0.9},))
+
+
+def test_huge_updates_that_keep_the_loss_from_falling():
+    sign = read("rate/too-high", moving(2.0, flat(100)))
+    assert isinstance(sign, Sign)
+    assert sign.confirmed
+
+
+def test_the_range_test_shows_a_rate_that_the_updates_do_not():
+    case = moving(0.1, flat(100), rate=rate_range(1e-4, 0.1))
+    sign = read("rate/too-high", case)
+    assert isinstance(sign, Sign)
+    assert sign.confirmed
+    assert sign.measured["edge"] == pytest.approx(0.1)
+
+
+def test_huge_updates_while_the_loss_falls_are_well():
+    assert isinstance(read("rate/too-high", moving(0.5, fall(100), val=0.95)), Well)
+
+
+def test_a_range_test_that_finds_the_rate_useful_clears_ordinary_updates():
+    assert isinstance(read("rate/too-high", moving(0.1, flat(100), rate=rate_range(0.1, 10))), Well)
+
+
+def test_a_start_that_was_far_off_makes_the_rate_less_suspect():
+    near = read("rate/too-high", moving(2.0, flat(100)))
+    far = read("rate/too-high", moving(2.0, flat(100), initial=100.0))
+    assert far.confidence < near.confidence
+
+
+def test_tiny_updates_and_a_loss_that_does_not_fall():
+    sign = read("rate/too-low", varied(1e-6, flat(100)))
+    assert isinstance(sign, Sign)
+    assert sign.confirmed
+
+
+def test_the_range_test_confirms_or_clears_a_low_rate():
+    shown = read("rate/too-low", varied(1e-3, flat(100), rate=rate_range(30, 3000)))
+    assert isinstance(shown, Sign)
+    assert shown.confirmed
+    cleared = read("rate/too-low", varied(1e-3, flat(100), rate=rate_range(0.1, 10)))
+    assert isinstance(cleared, Well)
+    doubtful = read("rate/too-low", varied(1e-6, flat(100), rate=rate_range(0.1, 10)))
+    assert isinstance(doubtful, Sign)
+    assert not doubtful.confirmed
+
+
+def test_fine_tuning_with_tiny_updates_is_well_while_the_loss_falls():
+    assert isinstance(read("rate/too-low", varied(1e-5, fall(100))), Well)
+
+
+def test_a_warm_up_is_measured_by_its_peak_and_not_judged_before():
+    rates = [min(1.0, n / 50) for n in range(1, 101)]
+    fact, _ = layer("a")
+    rows = [row for step in SAMPLED
+            for row in layer("a", ratio=0.01 * rates[step - 1], steps=[step])[1]]  # fmt: skip
+    assert isinstance(
+        read("rate/too-low", case_of(flat(100), lr=rates, **network((fact, rows)))), Well
+    )
+    rising = [n / 1e6 for n in range(1, 101)]
+    assert isinstance(read("rate/too-low", varied(1e-6, flat(100), lr=rising)), Unknown)
+
+
+def test_a_dead_network_is_no_sign_of_a_low_rate():
+    case = case_of(flat(100), **network(layer("a", ratio=0.0, gradient=0.0)))
+    assert isinstance(read("rate/too-low", case), Unknown)
+
+
+def test_a_norm_that_never_changes_and_tiny_updates_are_clipping():
+    case = moving(1e-6, flat(100))
+    sign = read("rate/clipped", case)
+    assert isinstance(sign, Sign)
+    assert sign.confirmed
+    total = (14 * 16 * 16 * 9 * 1e-4) ** 0.5
+    assert sign.measured["norm"] == pytest.approx(total)
+    low = read("rate/too-low", case)
+    assert isinstance(low, Well)
+    assert "clipping" in low.evidence
+
+
+def test_clipping_that_leaves_updates_large_is_well():
+    assert isinstance(read("rate/clipped", moving(0.01, fall(100))), Well)
+    assert isinstance(read("rate/clipped", moving(0.01, flat(100))), Well)
+
+
+def test_gradients_that_differ_are_not_clipped():
+    assert isinstance(read("rate/clipped", varied(1e-6, flat(100))), Well)
+
+
+def test_an_eps_above_the_gradients_holds_adam_back():
+    large = OptimizerFact(kind="Adam", groups=({"lr": 1e-3, "eps": 1.0},))
+    sign = read("rate/clipped", varied(1e-5, flat(100), optimizer=large))
+    assert isinstance(sign, Sign)
+    assert sign.confirmed
+    assert sign.measured["eps"] == pytest.approx(50, rel=0.6)
+    assert isinstance(read("rate/clipped", varied(1e-2, flat(100), optimizer=ADAM)), Well)
+
+
+def test_an_eps_as_large_as_the_gradients_of_a_net_that_learns_is_an_observation_at_most():
+    large = OptimizerFact(kind="RMSprop", groups=({"lr": 1e-3, "eps": 1e-3},))
+    assert isinstance(read("rate/clipped", varied(1e-2, fall(100), 1e-3, optimizer=large)), Well)
+
+
+def test_too_few_samples_say_nothing_of_clipping():
+    case = case_of(flat(100), **network(layer("a", steps=(1, 9))))
+    assert isinstance(read("rate/clipped", case), Unknown)
+
+
+@pytest.mark.parametrize("name", ["momentum", "beta1"])
+def test_a_momentum_that_never_settles(name):
+    optimizer = OptimizerFact(kind="SGD", groups=({"lr": 0.1, name: 0.999},))
+    case = case_of(fall(100, end=1.2), val=0.6, optimizer=optimizer)
+    sign = read("rate/momentum", case)
+    assert isinstance(sign, Sign)
+    assert sign.confirmed
+    assert sign.measured["memory"] == pytest.approx(1000)
+
+
+def test_a_high_momentum_that_learns_well_is_an_observation_and_a_common_one_well():
+    high = OptimizerFact(kind="SGD", groups=({"lr": 0.1, "momentum": 0.99},))
+    sign = read("rate/momentum", case_of(fall(100), val=0.95, optimizer=high))
+    assert isinstance(sign, Sign)
+    assert not sign.confirmed
+    common = OptimizerFact(kind="SGD", groups=({"lr": 0.1, "momentum": 0.9},))
+    assert isinstance(read("rate/momentum", case_of(flat(100), optimizer=common)), Well)
+    assert isinstance(read("rate/momentum", case_of(flat(100))), Unknown)
+
+
+def test_a_schedule_that_ends_early():
+    rates = [0.1 * 0.6**n for n in range(100)]
+    sign = read("rate/decay", case_of(flat(100), lr=rates))
+    assert isinstance(sign, Sign)
+    assert sign.confirmed
+    assert sign.measured["share"] == pytest.approx(0.1, abs=0.011)
+
+
+@pytest.mark.parametrize(
+    "rates",
+    [
+        [0.1 * (1 - n / 100) for n in range(100)],
+        [0.1 if n < 50 else 0.01 if n < 75 else 0.001 for n in range(100)],
+        [0.1] * 100,
+    ],
+    ids=["to-0", "steps", "constant"],
+)
+def test_a_schedule_that_ends_at_the_end_is_well(rates):
+    assert isinstance(read("rate/decay", case_of(flat(100), lr=rates)), Well)
+
+
+def test_an_early_end_after_the_loss_has_fallen_is_an_observation():
+    rates = [0.1 if n < 40 else 1e-5 for n in range(100)]
+    sign = read("rate/decay", case_of([*fall(40), *flat(60, 0.2)], lr=rates, val=0.95))
+    assert isinstance(sign, Sign)
+    assert not sign.confirmed
+
+
+def test_without_updates_nothing_is_said_of_rates():
+    assert isinstance(read("rate/too-high", case_of(flat(100))), Unknown)
+    assert isinstance(read("rate/too-low", case_of(flat(100))), Unknown)
+    assert isinstance(read("rate/decay", case_of([])), Unknown)
