@@ -131,6 +131,12 @@ _ROWS: Final[tuple[Threshold, ...]] = (
         "hubel",
     ),
     Threshold(
+        "data/validation-mismatch.gain-suspected",
+        3.0,
+        "z of the gain where the statistics differ",
+        "hubel",
+    ),
+    Threshold(
         "data/layout.gain",
         0.1,
         "correlation of neighbours gained by the other reading of the memory",

@@ -23,6 +23,8 @@ CELL: Final = 4
 """Side of a cell of the histograms, in pixels: 7×7 cells."""
 DIRECTIONS: Final = 8
 """Bins of the directions 0 to π of edges."""
+FLAT: Final = 1e-3
+"""Gradient below which there is no edge, in standard deviations of the pixels."""
 PIXELS: Final = 14
 """Side of the pixels that are features themselves."""
 COMPONENTS: Final = 64
@@ -117,7 +119,8 @@ def _edges(values: Tensor) -> Tensor:
     padded = F.pad(values, (1, 1, 1, 1), mode="replicate")
     across = padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]
     down = padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]
-    length = torch.hypot(across, down)
+    # Flat places have no direction: what rounding leaves there is not an edge.
+    length = (torch.hypot(across, down) - FLAT).clamp(min=0.0)
     place = torch.remainder(torch.atan2(down, across), torch.pi) / torch.pi * DIRECTIONS
     bins = torch.arange(DIRECTIONS).reshape(1, -1, 1, 1)
     apart = (place - bins).abs()
