@@ -84,14 +84,14 @@ class PicturesSubject:
 
 @cache
 def digits() -> tuple[Split, Split]:
-    """Return 1,200 digits for training and 400 for validation, standardised."""
+    """Return 900 digits for training and 400 for validation, standardised."""
     data = load_digits()
     order = np.random.default_rng(5).permutation(len(data.target))
     inputs = torch.from_numpy(data.images[order, None].astype(np.float32))
     inputs = (inputs - inputs.mean()) / inputs.std()
     labels = torch.from_numpy(data.target[order].astype(np.int64))
     return (
-        Split(inputs=inputs[:1200], labels=labels[:1200]),
+        Split(inputs=inputs[:900], labels=labels[:900]),
         Split(inputs=inputs[1200:1600], labels=labels[1200:1600]),
     )
 

@@ -29,7 +29,7 @@ def test_what_is_not_finite_becomes_the_mean():
 
 
 def test_features_do_not_change_with_gain_and_offset():
-    inputs = digits()[0].inputs[:50]
+    inputs = digits()[0].inputs[:50].double()
     assert np.allclose(described(inputs), described(inputs * 40 + 7), atol=1e-5)
 
 

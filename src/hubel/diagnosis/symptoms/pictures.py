@@ -80,27 +80,28 @@ def normalised_twice(values: Values) -> bool:
     return usual or fits
 
 
-def _scale(case: Case, values: Values, what: str, remedy: str) -> Reading:
+def _scale(case: Case, values: Values, what: str) -> Reading:
     """Confirm a suspicious scale by training two copies for a few steps."""
-    trial = case.trials.make("data-scale")
     first = next((one.kind for one in case.setting.modules if one.called), "")
     if first.startswith(_NORMALISING):
         return Well(
             evidence=f"{values.words}; the network starts with {first}, which takes scale away",
             measured=values.measured,
         )
+    trial = case.trials.make("data-scale")
     if isinstance(trial, Unknown):
         harm = case.harm
         harmed, detail, measured = harm.suffers, harm.evidence, dict[str, float]()
     else:
         harmed, detail, measured = not trial.healthy, trial.evidence, dict(trial.measured)
+        if not harmed and measured["gain"] > threshold("data/range.gain") / 2 and case.harm.suffers:
+            harmed, detail = True, f"{detail}; {case.harm.evidence}"
     return Sign(
         what=what,
         evidence=f"{values.words}; {detail}",
         confidence=0.9 if harmed else 0.4,
         confirmed=harmed,
         measured=values.measured | measured,
-        remedy=remedy,
     )
 
 
@@ -121,7 +122,6 @@ def value_range(case: Case) -> Reading:
         "The pictures come as raw values from 0 to 255."
         if raw
         else "The pictures come in a range far from the usual.",
-        "",
     )
 
 
@@ -132,7 +132,7 @@ def double_normalised(case: Case) -> Reading:
         return Unknown(why="no batches of training were recorded")
     if not normalised_twice(values):
         return Well(evidence=values.words, measured=values.measured)
-    return _scale(case, values, "The pictures seem to be normalised twice.", "")
+    return _scale(case, values, "The pictures seem to be normalised twice.")
 
 
 def validation_mismatch(case: Case) -> Reading:
@@ -215,7 +215,7 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         statistic="mean and standard deviation of the inputs; held-out loss after 40 steps of a "
         "fresh copy, with and without standardisation",
         threshold="|mean| or standard deviation above 5, and standardisation takes away 10% of "
-        "the loss (z > 3)",
+        "the loss (z > 3), or 5% where the training suffers",
         severity="error",
         remedy="Scale the pictures to mean 0 and standard deviation 1, or divide them by 255.",
         source="hubel",
@@ -228,7 +228,7 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         statistic="mean and deviation of one normalisation, as range and moments each say; "
         "held-out loss after 40 steps of a fresh copy, with and without standardisation",
         threshold="both within 25% of each other, or a standard deviation below 0.02; and "
-        "standardisation takes away 10% of the loss (z > 3)",
+        "standardisation takes away 10% of the loss (z > 3), or 5% where the training suffers",
         severity="error",
         remedy="Normalise once: see whether dataset and loop, or two transforms, both do it.",
         source="hubel",

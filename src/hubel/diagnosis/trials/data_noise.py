@@ -79,7 +79,7 @@ def labels_are_right(setting: Setting, subject: Subject) -> Trial | Unknown:
 
     A wrong label strikes easy pictures as often as hard ones, while a classifier's own errors are
     among the hard ones: so the share is that of the disagreements in the surest quarter. It is
-    believed only where validation or the network bears it out (see `_borne_out`).
+    believed only where validation or the network bears it out.
     """
     train = read(setting, subject, "train")
     if isinstance(train, Unknown):
@@ -88,11 +88,13 @@ def labels_are_right(setting: Setting, subject: Subject) -> Trial | Unknown:
         return Unknown(why=f"fewer than {LEAST} training pictures are at hand")
     val = read(setting, subject, "val")
     others = val.labels if isinstance(val, Labelled) else np.zeros(0, np.int64)
-    classes, (labels, _) = together(train.labels, others)
+    names = np.unique(np.concatenate([train.labels, others]))
+    classes, (labels, theirs) = together(train.labels, others)
     if len(np.unique(labels)) < 2:
         return Unknown(why="the training pictures have a single label")
     raw = described(train.inputs)
-    regression = regress(projection(raw)(raw), labels, classes)
+    basis = projection(raw)
+    regression = regress(basis(raw), labels, classes)
     simple = Judgement(regression.left_out, labels)
     surest = simple.quarter(0)
     share = float(simple.wrong[surest].mean())
@@ -106,7 +108,12 @@ def labels_are_right(setting: Setting, subject: Subject) -> Trial | Unknown:
     )
     if not noisy:
         return Trial(name="data-noise", healthy=True, evidence=words, measured=measured)
-    support = _borne_out(setting, subject, train, val, simple)
+    support = None
+    if isinstance(val, Labelled) and len(val) >= LEAST:
+        outside = Judgement(regression(basis(described(val.inputs))), theirs)
+        support = _borne_out_by_validation(simple, outside)
+    if support is None and second <= threshold("labels/noise.flat") * share + 0.03:
+        support = _seconded(setting, subject, train, simple, names)
     measured["borne_out"] = float(support is not None)
     suspects = _suspects(subject, train, simple, share)
     measured["suspects"] = float(len(suspects))
@@ -139,36 +146,35 @@ def _suspects(
     return chosen[: max(1, round(share * len(shares)))]
 
 
-def _borne_out(
-    setting: Setting, subject: Subject, train: Labelled, val: Labelled | Unknown, simple: Judgement
-) -> str | None:
-    """Return what confirms that the disagreements are wrong labels; None where nothing does.
+def _borne_out_by_validation(simple: Judgement, outside: Judgement) -> str | None:
+    """Return how validation confirms it: the same classifier errs far less on its surest pictures.
 
-    Either the same classifier errs far less on the surest validation pictures, so that it is the
-    training labels that are wrong. Or errors do not depend on how sure it is, and the network,
-    where it disagrees with these labels too, says the same as the simple classifier does.
+    Then it is not the classifier that is wrong, but the training labels.
+    """
+    surest, quarter = simple.quarter(0), outside.quarter(0)
+    share = float(simple.wrong[surest].mean())
+    missed = float(outside.wrong[quarter].mean())
+    pooled = (share * len(surest) + missed * len(quarter)) / (len(surest) + len(quarter))
+    error = math.sqrt(pooled * (1 - pooled) * (1 / len(surest) + 1 / len(quarter)))
+    if share - missed > threshold("labels/noise.deviations") * error:
+        return f"of the surest of validation only {missed:.1%} do"
+    return None
+
+
+def _seconded(
+    setting: Setting,
+    subject: Subject,
+    train: Labelled,
+    simple: Judgement,
+    names: NDArray[np.int64],
+) -> str | None:
+    """Return how the network confirms it: it says what the simple classifier says, not the label.
+
+    A network that has learned the labels by heart says nothing. Asked for only where errors do not
+    depend on how sure the simple classifier is; its own errors would.
     """
     surest = simple.quarter(0)
-    share = float(simple.wrong[surest].mean())
     wrong = surest[simple.wrong[surest]]
-    if isinstance(val, Labelled) and len(val) >= LEAST:
-        raw = described(train.inputs)
-        basis = projection(raw)
-        classes, (mine, theirs) = together(train.labels, val.labels)
-        regression = regress(basis(raw), mine, classes)
-        outside = Judgement(regression(basis(described(val.inputs))), theirs)
-        quarter = outside.quarter(0)
-        missed = float(outside.wrong[quarter].mean())
-        pooled = (share * len(surest) + missed * len(quarter)) / (len(surest) + len(quarter))
-        error = math.sqrt(pooled * (1 - pooled) * (1 / len(surest) + 1 / len(quarter)))
-        if share - missed > threshold("labels/noise.deviations") * error:
-            return f"of the surest of validation only {missed:.1%} do"
-    second = float(simple.wrong[simple.quarter(1)].mean())
-    if second > threshold("labels/noise.flat") * share + 0.03:
-        return None
-    names = np.unique(
-        np.concatenate([train.labels, val.labels]) if isinstance(val, Labelled) else train.labels
-    )
     said = names[simple.shares.argmax(1)[wrong]]
     network = predictions_of(setting, subject.network(), train.inputs[wrong.tolist()])
     same = float((network == said).mean())

@@ -84,7 +84,12 @@ def scale_does_no_harm(setting: Setting, subject: Subject) -> Trial | Unknown:
             f"after {_STEPS} steps from the same weights the loss on held-out pictures is "
             f"{float(before.mean()):.3g}, with standardised pictures {float(after.mean()):.3g}"
         ),
-        measured={"plain": float(before.mean()), "standardised": float(after.mean()), "z": z},
+        measured={
+            "plain": float(before.mean()),
+            "standardised": float(after.mean()),
+            "gain": share,
+            "z": z,
+        },
     )
 
 
