@@ -114,7 +114,7 @@ _ROWS: Final[tuple[Threshold, ...]] = (
     Threshold(
         "data/validation-mismatch.deviations",
         4.0,
-        "standard errors by which means differ; z of the gain",
+        "standard errors by which means differ",
         "hubel",
     ),
     Threshold(
@@ -131,9 +131,9 @@ _ROWS: Final[tuple[Threshold, ...]] = (
         "hubel",
     ),
     Threshold(
-        "data/validation-mismatch.gain-suspected",
+        "data/validation-mismatch.gain-deviations",
         3.0,
-        "z of the gain where the statistics differ",
+        "McNemar's z of the gain",
         "hubel",
     ),
     Threshold(

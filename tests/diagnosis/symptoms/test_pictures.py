@@ -84,7 +84,7 @@ def test_raw_values_that_cost_nothing_are_an_observation():
     raw = [changed(unit(part), 255, 0) for part in (TRAIN, VAL)]
     parts = list(small_network())
     network = nn.Sequential(parts[0], nn.BatchNorm2d(16), *parts[1:])
-    found = pictures.value_range(case_of(*raw, steps=8, network=network))
+    found = pictures.value_range(case_of(*raw, steps=100, network=network))
     assert isinstance(found, Sign)
     assert not found.confirmed
 

@@ -240,8 +240,7 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         tier=2,
         statistic="mean and standard deviation a channel of both splits; the network's gain in "
         "validation with the training's statistics or with the channels turned round",
-        threshold="a gain of at least 2 points of accuracy with McNemar's z ≥ 4, or ≥ 3 where "
-        "the statistics differ",
+        threshold="a gain of at least 2 points of accuracy with McNemar's z ≥ 3",
         severity="error",
         remedy="Use one preprocessing for both splits: the same scaling, statistics and order of "
         "channels.",

@@ -84,11 +84,9 @@ def validation_is_made_alike(setting: Setting, subject: Subject) -> Trial | Unkn
     best = max(gains, key=lambda name: gains[name], default="")
     measured["gain"], measured["gain_z"] = gains.get(best, (0.0, 0.0))
     measured["channels"] = float("channels" in best)
-    # Where the statistics differ, few changes are tried, and on a suspicion.
-    needed = "gain-suspected" if shifted else "deviations"
     proven = measured["gain"] >= threshold("data/validation-mismatch.gain") and measured[
         "gain_z"
-    ] >= threshold(f"data/validation-mismatch.{needed}")
+    ] >= threshold("data/validation-mismatch.gain-deviations")
     measured["proven"] = float(proven)
     return Trial(
         name="data-shift",
