@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -52,5 +53,17 @@ class Subject(Protocol):
         """Return `number` pictures, or all where there are fewer, spread over the split.
 
         The same ones at each call. None where they cannot be had.
+        """
+        ...
+
+
+@runtime_checkable
+class Rereading(Protocol):
+    """A subject that can read pictures anew, as the training does each time it needs them."""
+
+    def reread(self, split: Literal["train", "val"], keys: Sequence[str]) -> Samples | None:
+        """Return these pictures read once more, random augmentation drawn anew where there is any.
+
+        The random state of the training is as before. None where they cannot be read again.
         """
         ...

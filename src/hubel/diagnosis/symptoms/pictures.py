@@ -1,9 +1,275 @@
-"""Pictures: range, normalisation, order, leakage, augmentation."""
+"""Pictures: range, normalisation, order of channels and pixels, numbers that are none."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from hubel.diagnosis.symptom import Symptom
+from hubel.diagnosis.case import Case
+from hubel.diagnosis.evidence.record import BatchRow
+from hubel.diagnosis.symptom import Reading, Sign, Symptom, Unknown, Well
+from hubel.diagnosis.symptoms import picture_sets
+from hubel.diagnosis.thresholds import threshold
 
-SYMPTOMS: Final[tuple[Symptom, ...]] = ()
+_NORMALISING: Final = ("BatchNorm", "InstanceNorm", "LayerNorm", "GroupNorm", "RMSNorm")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Values:
+    """What the inputs of training are, over all sampled batches."""
+
+    low: float
+    high: float
+    mean: float
+    std: float
+
+    @property
+    def words(self) -> str:
+        """The numbers, for people."""
+        return (
+            f"inputs from {self.low:.4g} to {self.high:.4g}, mean {self.mean:.3g}, "
+            f"standard deviation {self.std:.3g}"
+        )
+
+    @property
+    def measured(self) -> dict[str, float]:
+        """The numbers, by name."""
+        return {"low": self.low, "high": self.high, "mean": self.mean, "std": self.std}
+
+
+def values_of(rows: Sequence[BatchRow]) -> Values | None:
+    """Return the range and the moments of the training's inputs; None where nothing is known."""
+    known = [
+        row
+        for row in rows
+        if row.split == "train" and row.finite and row.std and row.high > row.low
+    ]
+    if not known:
+        return None
+    means = [sum(row.mean) / len(row.mean) for row in known]
+    mean = sum(means) / len(means)
+    # The variance over all channels and batches: within each, and of their means.
+    within = sum(sum(one**2 for one in row.std) / len(row.std) for row in known) / len(known)
+    return Values(
+        low=min(row.low for row in known),
+        high=max(row.high for row in known),
+        mean=mean,
+        std=math.sqrt(within),
+    )
+
+
+def normalised_twice(values: Values) -> bool:
+    """Return whether range and moments both say that (x - m) / s was done twice.
+
+    From values 0 to 1, twice gives a width of 1/s² and a low end of -m (1 + s) / s². What these say
+    of m and s must fit the moments: data of mean m and standard deviation s have -m/s and 1/s
+    after the second time. Or the values were divided by 255 twice: next to nothing is left.
+    """
+    if values.std < threshold("data/double-normalised.small"):
+        return True
+    width = values.high - values.low
+    s = width**-0.5
+    m = -values.low * s * s / (1 + s)
+    if not (0.1 <= s <= 0.6 and 0.05 <= m <= 0.7):
+        return False
+    agreement = threshold("data/double-normalised.agreement")
+    usual = abs(m - 0.5) < 0.02 and abs(s - 0.5) < 0.02
+    fits = abs(values.std * s - 1) < agreement and abs(values.mean * s + m) < agreement * m
+    return usual or fits
+
+
+def _scale(case: Case, values: Values, what: str) -> Reading:
+    """Confirm a suspicious scale by training two copies for a few steps."""
+    first = next((one.kind for one in case.setting.modules if one.called), "")
+    if first.startswith(_NORMALISING):
+        return Well(
+            evidence=f"{values.words}; the network starts with {first}, which takes scale away",
+            measured=values.measured,
+        )
+    trial = case.trials.make("data-scale")
+    if isinstance(trial, Unknown):
+        harm = case.harm
+        harmed, detail, measured = harm.suffers, harm.evidence, dict[str, float]()
+    else:
+        harmed, detail, measured = not trial.healthy, trial.evidence, dict(trial.measured)
+        if not harmed and measured["gain"] > threshold("data/range.gain") / 2 and case.harm.suffers:
+            harmed, detail = True, f"{detail}; {case.harm.evidence}"
+    return Sign(
+        what=what,
+        evidence=f"{values.words}; {detail}",
+        confidence=0.9 if harmed else 0.4,
+        confirmed=harmed,
+        measured=values.measured | measured,
+    )
+
+
+def value_range(case: Case) -> Reading:
+    """Inputs far from standardised ones, where it costs the training."""
+    values = values_of(case.record.batches)
+    if values is None:
+        return Unknown(why="no batches of training were recorded")
+    far = abs(values.mean) > threshold("data/range.mean") or values.std > threshold(
+        "data/range.std"
+    )
+    if not far or normalised_twice(values):
+        return Well(evidence=values.words, measured=values.measured)
+    raw = values.low >= 0 and 100 < values.high <= 255
+    return _scale(
+        case,
+        values,
+        "The pictures come as raw values from 0 to 255."
+        if raw
+        else "The pictures come in a range far from the usual.",
+    )
+
+
+def double_normalised(case: Case) -> Reading:
+    """Inputs that look as if they had been normalised twice, where it costs the training."""
+    values = values_of(case.record.batches)
+    if values is None:
+        return Unknown(why="no batches of training were recorded")
+    if not normalised_twice(values):
+        return Well(evidence=values.words, measured=values.measured)
+    return _scale(case, values, "The pictures seem to be normalised twice.")
+
+
+def validation_mismatch(case: Case) -> Reading:
+    """Validation made otherwise than training, where the network reads it better if mended."""
+    if not case.setting.has_validation and case.subject is None:
+        return Unknown(why="there is no validation")
+    trial = case.trials.make("data-shift")
+    if isinstance(trial, Unknown):
+        return trial
+    if trial.healthy:
+        return Well(evidence=trial.evidence, measured=trial.measured)
+    proven = bool(trial.measured["proven"])
+    channels = proven and bool(trial.measured["channels"])
+    return Sign(
+        what=(
+            "The channels of validation pictures stand in another order than the training's."
+            if channels
+            else "Validation pictures are normalised otherwise than the training's."
+        ),
+        evidence=trial.evidence,
+        where=trial.where,
+        confidence=0.95 if proven else 0.4,
+        confirmed=proven,
+        measured=trial.measured,
+    )
+
+
+def layout(case: Case) -> Reading:
+    """Pixels that are not where a picture has them."""
+    trial = case.trials.make("data-layout")
+    if isinstance(trial, Unknown):
+        return trial
+    if trial.healthy:
+        return Well(evidence=trial.evidence, measured=trial.measured)
+    viewed = bool(trial.measured.get("viewed", 0.0))
+    confirmed = viewed or case.harm.suffers
+    return Sign(
+        what=(
+            "Pictures of (height, width, channels) were viewed as (channels, height, width)."
+            if viewed
+            else "The inputs do not look like pictures: neighbouring pixels have little in common."
+        ),
+        evidence=trial.evidence,
+        confidence=0.99 if viewed else 0.7 if confirmed else 0.3,
+        confirmed=confirmed,
+        measured=trial.measured,
+    )
+
+
+def non_finite(case: Case) -> Reading:
+    """Pixels that are no finite numbers: certain."""
+    rows = [row for row in case.record.batches if not row.finite]
+    trial = case.trials.make("data-finite")
+    if isinstance(trial, Unknown):
+        if not rows:
+            if case.record.batches:
+                return Well(evidence=f"{len(case.record.batches)} sampled batches are finite")
+            return trial
+        words, where = "", ()
+    else:
+        words, where = trial.evidence, trial.where
+        if trial.healthy and not rows:
+            return Well(evidence=words, measured=trial.measured)
+    seen = f"{len(rows)} of {len(case.record.batches)} sampled batches are not finite"
+    return Sign(
+        what="Some pictures have pixels that are not finite numbers.",
+        evidence=f"{words}; {seen}" if words else seen,
+        where=where,
+        confidence=1.0,
+        confirmed=True,
+        measured={"batches": float(len(rows)), "pictures": float(len(where))},
+    )
+
+
+SYMPTOMS: Final[tuple[Symptom, ...]] = (
+    Symptom(
+        id="data/range",
+        meaning="The values of the inputs are so large that training suffers.",
+        tier=2,
+        statistic="mean and standard deviation of the inputs; held-out loss after 40 steps of a "
+        "fresh copy, with and without standardisation",
+        threshold="|mean| or standard deviation above 5, and standardisation takes away 10% of "
+        "the loss (z > 3), or 5% where the training suffers",
+        severity="error",
+        remedy="Scale the pictures to mean 0 and standard deviation 1, or divide them by 255.",
+        source="hubel",
+        find=value_range,
+    ),
+    Symptom(
+        id="data/double-normalised",
+        meaning="The pictures are normalised twice, and training suffers.",
+        tier=2,
+        statistic="mean and deviation of one normalisation, as range and moments each say; "
+        "held-out loss after 40 steps of a fresh copy, with and without standardisation",
+        threshold="both within 25% of each other, or a standard deviation below 0.02; and "
+        "standardisation takes away 10% of the loss (z > 3), or 5% where the training suffers",
+        severity="error",
+        remedy="Normalise once: see whether dataset and loop, or two transforms, both do it.",
+        source="hubel",
+        find=double_normalised,
+    ),
+    Symptom(
+        id="data/validation-mismatch",
+        meaning="Validation pictures are prepared otherwise than training pictures.",
+        tier=2,
+        statistic="mean and standard deviation a channel of both splits; the network's gain in "
+        "validation with the training's statistics or with the channels turned round",
+        threshold="a gain of at least 2 points of accuracy with McNemar's z ≥ 3",
+        severity="error",
+        remedy="Use one preprocessing for both splits: the same scaling, statistics and order of "
+        "channels.",
+        source="hubel",
+        find=validation_mismatch,
+    ),
+    Symptom(
+        id="data/layout",
+        meaning="The pixels are not where a picture has them.",
+        tier=2,
+        statistic="correlation of neighbouring pixels, as they stand and with the memory read as "
+        "(height, width, channels)",
+        threshold="the other reading gains 0.1; or below 0.2 both ways, and training suffers",
+        severity="error",
+        remedy="Move the axis of channels with `permute`, not with `view` or `reshape`.",
+        source="hubel",
+        find=layout,
+    ),
+    Symptom(
+        id="data/non-finite",
+        meaning="Pictures have pixels that are NaN or infinite.",
+        tier=0,
+        statistic="pixels that are not finite",
+        threshold="any",
+        severity="error",
+        remedy="Mend or leave out these pictures; see whether a division by a standard deviation "
+        "of 0 made them.",
+        source="hubel",
+        find=non_finite,
+    ),
+    *picture_sets.SYMPTOMS,
+)

@@ -1,0 +1,136 @@
+"""How the network does by class, and whether more pictures would help."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from hubel.diagnosis.evidence.setting import Setting
+from hubel.diagnosis.evidence.subject import Subject
+from hubel.diagnosis.symptom import Unknown
+from hubel.diagnosis.thresholds import threshold
+from hubel.diagnosis.trials.data_features import described, projection
+from hubel.diagnosis.trials.data_reading import SAMPLES, Labelled, predictions_of, read, together
+from hubel.diagnosis.trials.data_regression import regress
+from hubel.diagnosis.trials.data_shift import mcnemar
+from hubel.diagnosis.trials.trial import Trial
+
+_RARE: Final = 0.5
+"""A class is rare with less than this share of what it would have if all had the same."""
+LEAST: Final = 60
+
+
+def rare_classes_are_recalled(setting: Setting, subject: Subject) -> Trial | Unknown:
+    """Compare the network's recall of rare classes with that of the others."""
+    train = read(setting, subject, "train")
+    if isinstance(train, Unknown):
+        return train
+    val = read(setting, subject, "val")
+    classes, counts = np.unique(train.labels, return_counts=True)
+    rare = classes[counts < _RARE * len(train) / len(classes)]
+    shown = val if isinstance(val, Labelled) else train
+    is_rare = np.isin(shown.labels, rare)
+    is_known = np.isin(shown.labels, classes)
+    if int(is_rare.sum()) < 5 or int((is_known & ~is_rare).sum()) < 5:
+        return Unknown(why="fewer than 5 pictures of rare or of frequent classes are at hand")
+    right = predictions_of(setting, subject.network(), shown.inputs) == shown.labels
+    low, high = float(right[is_rare].mean()), float(right[is_known & ~is_rare].mean())
+    numbers = int(is_rare.sum()), int((is_known & ~is_rare).sum())
+    pooled = (low * numbers[0] + high * numbers[1]) / sum(numbers)
+    error = np.sqrt(max(pooled * (1 - pooled), 1e-9) * (1 / numbers[0] + 1 / numbers[1]))
+    z = float((high - low) / error)
+    harmed = z > 3.0 and low < threshold("labels/imbalance.recall") * high
+    return Trial(
+        name="data-classes",
+        healthy=not harmed,
+        evidence=(
+            f"recall {low:.1%} over {numbers[0]} pictures of {len(rare)} rare classes, {high:.1%} "
+            "of the others"
+        ),
+        measured={"rare": low, "others": high, "z": z, "pictures": float(numbers[0])},
+        where=tuple(f"class {int(one)}" for one in rare[:100]),
+    )
+
+
+def pictures_are_enough(setting: Setting, subject: Subject) -> Trial | Unknown:
+    """Train a simple classifier on half of the training pictures and on all; compare validation.
+
+    The gain is tested by McNemar's z over validation pictures, for both halves together.
+    """
+    train, val = read(setting, subject, "train"), read(setting, subject, "val")
+    if isinstance(train, Unknown):
+        return train
+    if isinstance(val, Unknown):
+        return val
+    if len(train) < LEAST or len(val) < LEAST:
+        return Unknown(why=f"fewer than {LEAST} training or validation pictures are at hand")
+    classes, (mine, theirs) = together(train.labels, val.labels)
+    raw = described(train.inputs)
+    basis = projection(raw)
+    features, shown = basis(raw), basis(described(val.inputs))
+    whole = regress(features, mine, classes)(shown).argmax(1) == theirs
+    gains: list[tuple[float, float]] = []
+    for first in (0, 1):
+        half = regress(features[first::2], mine[first::2], classes)(shown).argmax(1) == theirs
+        gains.append(mcnemar(half, whole))
+    gain, z = (float(np.mean([one[place] for one in gains])) for place in (0, 1))
+    enough = gain < threshold("data/too-few.gain") or z < 3.0
+    return Trial(
+        name="data-curve",
+        healthy=enough,
+        evidence=(
+            f"twice the pictures bring a simple classifier from {float(whole.mean()) - gain:.1%} "
+            f"to {float(whole.mean()):.1%}"
+        ),
+        measured={"gain": gain, "z": z, "whole": float(whole.mean())},
+    )
+
+
+def classes_are_present(setting: Setting, subject: Subject) -> Trial | Unknown:
+    """Compare the labels of training with those of validation, and with the network's outputs.
+
+    A class of validation that makes up a share p of it, and is not among n training pictures, was
+    only missed in reading with probability (1 - p)^n; 0 where all of training was read.
+    """
+    train = read(setting, subject, "train")
+    if isinstance(train, Unknown):
+        return train
+    val = read(setting, subject, "val")
+    seen = np.unique(train.labels)
+    whole = len(train) < SAMPLES or len(train) == setting.pictures
+    absent: list[int] = []
+    chance, pictures = 0.0, 0
+    if isinstance(val, Labelled):
+        names, counts = np.unique(val.labels, return_counts=True)
+        for name, count in zip(names.tolist(), counts.tolist(), strict=True):
+            if name in seen:
+                continue
+            missed = 0.0 if whole else (1 - count / len(val)) ** len(train)
+            if missed < threshold("labels/missing-class.chance"):
+                absent.append(name)
+                pictures += count
+                chance = max(chance, missed)
+    width = setting.outputs if setting.outputs is not None and setting.outputs > 1 else 0
+    unused = sorted(set(range(width)) - set(seen.tolist())) if whole else []
+    known = np.concatenate([train.labels, val.labels]) if isinstance(val, Labelled) else seen
+    beyond = np.unique(known[(known < 0) | (known >= width)]).tolist() if width else []
+    number = len(val) if isinstance(val, Labelled) else 0
+    return Trial(
+        name="data-labels",
+        healthy=not absent and not beyond,
+        evidence=(
+            f"{len(seen)} classes among {len(train)} training pictures; {len(absent)} more among "
+            f"{number} validation pictures ({pictures} of them); {width or 'unknown'} outputs"
+        ),
+        measured={
+            "absent": float(len(absent)),
+            "pictures": float(pictures),
+            "chance": chance,
+            "share": pictures / number if number else 0.0,
+            "unused": float(len(unused)),
+            "beyond": float(len(beyond)),
+            "width": float(width),
+        },
+        where=tuple(f"class {one}" for one in [*absent, *beyond][:100]),
+    )

@@ -1,0 +1,112 @@
+"""Whether the labels of validation mean what the labels of training mean."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from hubel.diagnosis.evidence.setting import Setting
+from hubel.diagnosis.evidence.subject import Subject
+from hubel.diagnosis.symptom import Unknown
+from hubel.diagnosis.thresholds import threshold
+from hubel.diagnosis.trials.data_agreement import LEAST, agreement
+from hubel.diagnosis.trials.data_features import described, projection
+from hubel.diagnosis.trials.data_reading import predictions_of, read, together
+from hubel.diagnosis.trials.data_regression import regress
+from hubel.diagnosis.trials.trial import Trial
+
+_A_CLASS: Final = 4
+"""Validation pictures that a class must have to be called exchanged."""
+
+
+def exchanged(
+    labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: int
+) -> tuple[NDArray[np.int64], float, float, int]:
+    """Return the renaming of predictions that fits the labels best, and what it does.
+
+    The renaming π maximises Σ [π(ŷ_i) = y_i]. Then, over the pictures whose label or prediction π
+    moves: the share that is right under π, the share that is right without it, and their number.
+    """
+    table = np.zeros((classes, classes))
+    np.add.at(table, (predicted, labels), 1.0)
+    table += 1e-3 * np.eye(classes)
+    rename = np.asarray(linear_sum_assignment(table, maximize=True)[1])
+    seen = np.bincount(labels, minlength=classes)
+    moved = (rename != np.arange(classes)) & (seen >= _A_CLASS)
+    touched = moved[labels]
+    number = int(touched.sum())
+    if not number:
+        return rename, 0.0, 0.0, 0
+    after = float((rename[predicted] == labels)[touched].mean())
+    before = float((predicted == labels)[touched].mean())
+    return rename, after, before, number
+
+
+def validation_labels_fit(setting: Setting, subject: Subject) -> Trial | Unknown:
+    """Train a simple classifier on training pictures, and see what it confuses in validation.
+
+    Exchanged: a renaming of classes makes far more of its predictions right. Mixed up: it is right
+    no more often than chance, and validation's labels do not agree with their own neighbours.
+    """
+    train, val = read(setting, subject, "train"), read(setting, subject, "val")
+    if isinstance(train, Unknown):
+        return train
+    if isinstance(val, Unknown):
+        return val
+    if len(train) < LEAST or len(val) < LEAST // 2:
+        return Unknown(why=f"fewer than {LEAST} training or {LEAST // 2} validation pictures")
+    classes, (mine, theirs) = together(train.labels, val.labels)
+    raw = described(train.inputs)
+    basis = projection(raw)
+    regression = regress(basis(raw), mine, classes)
+    inside = float((regression.left_out.argmax(1) == mine).mean())
+    features = basis(described(val.inputs))
+    predicted = regression(features).argmax(1).astype(np.int64)
+    outside = float((predicted == theirs).mean())
+    rename, after, before, number = exchanged(theirs, predicted, classes)
+    names = np.unique(np.concatenate([train.labels, val.labels]))
+    network = predictions_of(setting, subject.network(), val.inputs)
+    known = np.isin(network, names)
+    told = np.searchsorted(names, np.where(known, network, names[0]))
+    by_network = float((rename[told] == theirs)[known].mean()) if known.any() else 0.0
+    plain = float((told == theirs)[known].mean()) if known.any() else 0.0
+    z = agreement(features, theirs)[1] if len(np.unique(theirs)) > 1 else np.inf
+    exchange = (
+        number >= threshold("labels/validation.pictures")
+        and after >= threshold("labels/validation.after")
+        and before <= threshold("labels/validation.before")
+    )
+    chance = float(np.max(np.bincount(theirs))) / len(theirs)
+    error = np.sqrt(chance * (1 - chance) / len(theirs))
+    mixed = (
+        z < threshold("labels/shuffled.z")
+        and outside < chance + 3 * error
+        and inside > chance + 10 * error
+        and inside >= threshold("labels/validation.after")
+    )
+    moved = [n for n in range(classes) if rename[n] != n] if exchange else []
+    words = (
+        f"a simple classifier is right for {inside:.1%} of left-out training and {outside:.1%} of "
+        f"validation pictures; with classes renamed {after:.1%} in place of {before:.1%} of the "
+        f"{number} pictures of these classes; the network {by_network:.1%} in place of {plain:.1%}"
+    )
+    return Trial(
+        name="data-validation-labels",
+        healthy=not (exchange or mixed),
+        evidence=words if number else words.partition("; with")[0],
+        measured={
+            "inside": inside,
+            "outside": outside,
+            "after": after,
+            "before": before,
+            "pictures": float(number),
+            "z": float(z),
+            "mixed": float(mixed),
+            "network_after": by_network,
+            "network_before": plain,
+        },
+        where=tuple(f"{names[n]} -> {names[rename[n]]}" for n in moved),
+    )

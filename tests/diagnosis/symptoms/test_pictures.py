@@ -1,0 +1,342 @@
+"""Symptoms of pictures: on a training that has each, and on one that only looks like it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from tests.diagnosis.labels_subjects import (
+    PicturesSubject,
+    Split,
+    batch_row,
+    case_of,
+    digits,
+    small_network,
+)
+from tests.pictures import crop
+from torch import nn
+
+from hubel.diagnosis.case import Case
+from hubel.diagnosis.evidence.record import Record
+from hubel.diagnosis.evidence.setting import Setting
+from hubel.diagnosis.symptom import Sign, Unknown, Well
+from hubel.diagnosis.symptoms import picture_sets, pictures
+from hubel.diagnosis.symptoms.picture_sets import clumping
+from hubel.diagnosis.symptoms.pictures import Values, normalised_twice, values_of
+
+TRAIN, VAL = digits()
+LOOP = Setting(origin="loop", task="classification")
+
+
+def changed(split: Split, gain: float, offset: float) -> Split:
+    return replace(split, inputs=split.inputs * gain + offset)
+
+
+def unit(split: Split) -> Split:
+    """Return the split with values from 0 to 1."""
+    low, high = TRAIN.inputs.min(), TRAIN.inputs.max()
+    return replace(split, inputs=(split.inputs - low) / (high - low))
+
+
+def photographs(viewed: bool) -> tuple[Split, Split]:
+    """Return crops of two photographs, in the order of channels that belongs to them or not."""
+    splits = []
+    for first in (0, 60):
+        crops = [np.asarray(crop(n % 2, first + n, 16)) for n in range(60)]
+        whole = torch.from_numpy(np.stack(crops).astype(np.float32)) / 128 - 1
+        inputs = whole.view(60, 3, 16, 16) if viewed else whole.permute(0, 3, 1, 2)
+        splits.append(Split(inputs=inputs.contiguous(), labels=torch.arange(60) % 2))
+    return splits[0], splits[1]
+
+
+@pytest.mark.parametrize("symptom", pictures.SYMPTOMS, ids=lambda one: one.id)
+def test_without_pictures_nothing_is_said(symptom):
+    assert isinstance(symptom.find(Case(LOOP, Record())), Unknown)
+
+
+def test_values_over_batches_by_hand():
+    parts = [torch.rand(8, 2, 4, 4) * 3, torch.rand(8, 2, 4, 4) * 3]
+    rows = [batch_row(step, part, torch.zeros(8).long()) for step, part in enumerate(parts)]
+    values = values_of([*rows, replace(rows[0], finite=False), replace(rows[0], split="val")])
+    both = torch.cat(parts)
+    assert values.mean == pytest.approx(float(both.mean()), abs=1e-5)
+    assert values.std == pytest.approx(float(both.std()), rel=0.02)
+    assert (values.low, values.high) == (float(both.min()), float(both.max()))
+
+
+def test_raw_values_that_cost_the_training_are_found():
+    raw = [changed(unit(part), 255, 0) for part in (TRAIN, VAL)]
+    found = pictures.value_range(case_of(*raw, steps=8))
+    assert isinstance(found, Sign)
+    assert found.confirmed
+    assert "0 to 255" in found.what
+
+
+def test_raw_values_before_a_normalisation_layer_are_well():
+    raw = [changed(unit(part), 255, 0) for part in (TRAIN, VAL)]
+    network = nn.Sequential(nn.BatchNorm2d(1), *small_network())
+    found = pictures.value_range(case_of(*raw, steps=8, network=network))
+    assert isinstance(found, Well)
+    assert "BatchNorm2d" in found.evidence
+
+
+def test_raw_values_that_cost_nothing_are_an_observation():
+    raw = [changed(unit(part), 255, 0) for part in (TRAIN, VAL)]
+    parts = list(small_network())
+    network = nn.Sequential(parts[0], nn.BatchNorm2d(16), *parts[1:])
+    found = pictures.value_range(case_of(*raw, steps=100, network=network))
+    assert isinstance(found, Sign)
+    assert not found.confirmed
+
+
+@pytest.mark.parametrize(
+    ("mean", "deviation"), [(0.1307, 0.3081), (0.456, 0.224), (0.5, 0.5), (0.2860, 0.3530)]
+)
+def test_values_after_normalising_twice_are_recognised(mean, deviation):
+    data = np.random.default_rng(0).choice([0.0, 1.0], size=4000, p=[1 - mean, mean])
+    # values from 0 to 1 of this mean and deviation
+    data = np.clip((data - data.mean()) / data.std() * min(deviation, 0.45) + mean, 0, 1)
+    data[:2] = 0, 1
+
+    def values(times):
+        seen = data
+        for _ in range(times):
+            seen = (seen - mean) / deviation
+        return Values(low=seen.min(), high=seen.max(), mean=seen.mean(), std=seen.std())
+
+    assert normalised_twice(values(2))
+    assert not normalised_twice(values(1))
+    assert not normalised_twice(values(0))
+
+
+def test_values_divided_by_255_twice_cost_the_training():
+    tiny = [changed(unit(part), 1 / 255, 0) for part in (TRAIN, VAL)]
+    found = pictures.double_normalised(case_of(*tiny, steps=8))
+    assert isinstance(found, Sign)
+    assert found.confirmed
+
+
+def test_other_normalisation_in_validation_is_proven_by_mapping_it_back():
+    found = pictures.validation_mismatch(case_of(TRAIN, changed(VAL, 0.2, 1.0)))
+    assert isinstance(found, Sign)
+    assert found.confirmed
+    assert found.measured["gain"] > 0.02
+
+
+def test_statistics_that_differ_without_harm_are_an_observation():
+    network = nn.Sequential(nn.InstanceNorm2d(1), *small_network())
+    found = pictures.validation_mismatch(case_of(TRAIN, changed(VAL, 2.0, 1.0), network=network))
+    assert isinstance(found, Sign)
+    assert not found.confirmed
+
+
+def coloured(split: Split) -> Split:
+    """Return digits whose class tells in which of two colours they are."""
+    hue = torch.tensor([[1.0, 0.3, 0.0], [0.0, 0.3, 1.0]])[split.labels % 2]
+    inputs = (split.inputs + 0.8) * hue[:, :, None, None]
+    return replace(split, inputs=inputs - 0.3)
+
+
+def test_channels_in_the_opposite_order_are_found():
+    train, val = coloured(TRAIN), coloured(VAL)
+    found = pictures.validation_mismatch(case_of(train, replace(val, inputs=val.inputs.flip(1))))
+    assert isinstance(found, Sign)
+    assert found.confirmed
+    assert "another order" in found.what
+    assert isinstance(pictures.validation_mismatch(case_of(train, val)), Well)
+
+
+def test_a_view_in_place_of_a_permutation_is_found():
+    found = pictures.layout(case_of(*photographs(viewed=True), steps=0))
+    assert isinstance(found, Sign)
+    assert found.confirmed
+    assert "viewed" in found.what
+
+
+def test_photographs_in_order_are_well():
+    assert isinstance(pictures.layout(case_of(*photographs(viewed=False), steps=0)), Well)
+
+
+@pytest.mark.parametrize("suffers", [True, False])
+def test_scrambled_pixels_are_an_alarm_only_where_the_training_suffers(suffers):
+    order = torch.randperm(64, generator=torch.Generator().manual_seed(0))
+    scrambled = [
+        replace(part, inputs=part.inputs.flatten(2)[..., order].reshape(part.inputs.shape))
+        for part in (TRAIN, VAL)
+    ]
+    case = case_of(*scrambled, steps=8 if suffers else 0)
+    found = pictures.layout(case)
+    assert isinstance(found, Sign)
+    assert found.confirmed is suffers
+
+
+def test_pictures_with_nan_are_named():
+    inputs = TRAIN.inputs.clone()
+    inputs[17, 0, 2, 3] = float("nan")
+    inputs[800, 0, 0, 0] = float("inf")
+    found = pictures.non_finite(case_of(replace(TRAIN, inputs=inputs), VAL, steps=0))
+    assert isinstance(found, Sign)
+    assert found.confirmed
+    assert found.where == ("train 17", "train 800")
+
+
+def test_a_batch_that_is_not_finite_is_enough():
+    row = batch_row(1, torch.full((2, 1, 4, 4), float("nan")), torch.zeros(2).long())
+    found = pictures.non_finite(Case(LOOP, Record(batches=[row])))
+    assert isinstance(found, Sign)
+    assert found.confirmed
+    well = pictures.non_finite(Case(LOOP, Record(batches=[replace(row, finite=True)])))
+    assert isinstance(well, Well)
+
+
+def hidden(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Put another picture's pixels over most of each picture."""
+    order = torch.randperm(len(inputs), generator=generator)
+    return torch.cat([inputs[:, :, :1], inputs[order][:, :, 1:]], dim=2)
+
+
+def moved(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Move each picture by at most one pixel."""
+    steps = torch.randint(-1, 2, (len(inputs),), generator=generator).tolist()
+    return torch.stack([one.roll(step, 2) for one, step in zip(inputs, steps, strict=True)])
+
+
+def test_augmentation_that_destroys_labels_is_found():
+    found = picture_sets.augmentation(case_of(replace(TRAIN, augment=hidden), VAL))
+    assert isinstance(found, Sign)
+    assert found.confirmed
+
+
+def test_augmentation_that_keeps_labels_is_well():
+    assert isinstance(
+        picture_sets.augmentation(case_of(replace(TRAIN, augment=moved), VAL, steps=0)), Well
+    )
+
+
+def test_strong_augmentation_that_does_no_harm_is_an_observation(trained):
+    case = case_of(replace(TRAIN, augment=hidden), VAL, network=trained, steps=0)
+    found = picture_sets.augmentation(case)
+    assert isinstance(found, Sign)
+    assert not found.confirmed
+
+
+@pytest.fixture(scope="module")
+def trained() -> nn.Module:
+    return case_of(TRAIN, VAL).subject.network()
+
+
+def test_plain_pictures_say_nothing_of_augmentation():
+    found = picture_sets.augmentation(case_of(TRAIN, VAL, steps=0))
+    assert found == Unknown(why="the training pictures are at hand only without augmentation")
+
+
+def test_validation_that_changes_from_read_to_read_is_certain():
+    found = picture_sets.augmented_validation(case_of(TRAIN, replace(VAL, augment=moved), steps=0))
+    assert isinstance(found, Sign)
+    assert found.confirmed
+    assert found.confidence == 1.0
+
+
+def test_without_reading_again_it_is_not_known():
+    case = case_of(TRAIN, VAL, steps=0, rereads=False)
+    assert isinstance(picture_sets.augmented_validation(case), Unknown)
+
+
+def test_noise_below_what_one_sees_is_no_change():
+    def rounded(inputs, generator):
+        return inputs + 0.01 * torch.rand(inputs.shape, generator=generator)
+
+    case = case_of(TRAIN, replace(VAL, augment=rounded), steps=0)
+    assert isinstance(picture_sets.augmented_validation(case), Well)
+
+
+def test_clumping_by_hand():
+    batches = [np.array([0, 0, 1]), np.array([1, 1, 1])]
+    # pairs within: (0, 0) agrees, 2 do not; all 3 agree: 4 of 6. Among all labels: 0 0 1 1 1 1 has
+    # 1 + 6 of 15 pairs.
+    share, _ = clumping(batches)
+    assert share == pytest.approx((4 / 6 - 7 / 15) / (1 - 7 / 15))
+
+
+def sorted_by_label() -> Split:
+    order = torch.argsort(TRAIN.labels, stable=True)
+    return Split(inputs=TRAIN.inputs[order], labels=TRAIN.labels[order])
+
+
+def test_pictures_sorted_by_label_are_found():
+    found = picture_sets.unshuffled(case_of(sorted_by_label(), VAL, in_order=True))
+    assert isinstance(found, Sign)
+    assert found.confirmed
+    assert found.measured["sorted"] > 0.5
+
+
+def test_no_shuffling_of_pictures_in_a_chance_order_is_well():
+    found = picture_sets.unshuffled(case_of(TRAIN, VAL, in_order=True))
+    assert isinstance(found, Well)
+    assert "does not shuffle" in found.evidence
+
+
+def test_batches_of_a_single_label_are_found_where_others_are_known():
+    rows = [batch_row(n, torch.rand(4, 1, 4, 4), torch.zeros(4).long()) for n in range(5)]
+    setting = replace(LOOP, shuffled=False)
+    found = picture_sets.unshuffled(Case(replace(setting, classes=10), Record(batches=rows)))
+    assert isinstance(found, Sign)
+    assert found.confirmed
+    assert isinstance(picture_sets.unshuffled(Case(setting, Record(batches=rows))), Unknown)
+
+
+def test_few_classes_and_balanced_batches_are_well():
+    random = np.random.default_rng(0)
+    two = [torch.from_numpy(random.integers(0, 2, 8)) for _ in range(20)]
+    balanced = [torch.arange(10).repeat(2) for _ in range(20)]
+    for batches in (two, balanced):
+        rows = [batch_row(n, torch.rand(1, 1, 4, 4), one) for n, one in enumerate(batches)]
+        case = Case(replace(LOOP, shuffled=False), Record(batches=rows))
+        assert isinstance(picture_sets.unshuffled(case), Well)
+
+
+def test_validation_pictures_that_stand_in_training_are_named():
+    inputs = VAL.inputs.clone()
+    inputs[5:25] = TRAIN.inputs[300:320]
+    found = picture_sets.leakage(case_of(TRAIN, replace(VAL, inputs=inputs), steps=0))
+    assert isinstance(found, Sign)
+    assert found.confirmed
+    assert found.where[0] == "5 = 300"
+    assert found.measured["exact"] == 20
+
+
+def test_a_single_copy_is_a_note():
+    inputs = VAL.inputs.clone()
+    inputs[5] = TRAIN.inputs[300]
+    found = picture_sets.leakage(case_of(TRAIN, replace(VAL, inputs=inputs), steps=0))
+    assert isinstance(found, Sign)
+    assert not found.confirmed
+    assert found.severity == "note"
+
+
+def test_too_few_pictures_are_found_where_more_would_help():
+    few = Split(inputs=TRAIN.inputs[:80], labels=TRAIN.labels[:80])
+    found = picture_sets.too_few(case_of(few, VAL, steps=200, batch=16))
+    assert isinstance(found, Sign)
+    assert found.confirmed
+    assert found.measured["gap"] > 0.1
+
+
+def test_few_pictures_without_a_gap_are_well():
+    zeros_and_ones = [
+        Split(inputs=part.inputs[part.labels < 2][:80], labels=part.labels[part.labels < 2][:80])
+        for part in (TRAIN, VAL)
+    ]
+    assert isinstance(picture_sets.too_few(case_of(*zeros_and_ones, steps=100, batch=16)), Well)
+
+
+def test_tests_leave_the_subject_and_the_random_state_alone():
+    case = case_of(TRAIN, VAL, steps=4)
+    assert isinstance(case.subject, PicturesSubject)
+    before = {name: value.clone() for name, value in case.subject.module.state_dict().items()}
+    state = torch.get_rng_state()
+    for symptom in pictures.SYMPTOMS:
+        symptom.find(case)
+    assert torch.equal(state, torch.get_rng_state())
+    after = case.subject.module.state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
