@@ -22,7 +22,7 @@ _CLOSE: Final = 12
 """Operations above the loss among which its targets are looked for."""
 _READ: Final = 16
 """Backward passes before the first update that are looked through for parameters."""
-_NEVER: Final = 16
+NEVER: Final = 16
 """Backward passes without any update after which the loop is said not to step."""
 
 
@@ -39,7 +39,6 @@ class Backward:
         self._scaled: tuple[Tensor, Tensor] | None = None
         self._unscaled = True
         self._left: tuple[Tensor, int] | None = None
-        self._empty = True
         self.left_over = False
         """Whether old gradients were there at the first backward since the last update."""
         self.losses: list[Tensor | float] = []
@@ -91,8 +90,6 @@ class Backward:
             self._read(loss)
         if course.backwards == 0:
             self.left_over = self._is_left()
-            if course.updates == 0:
-                self._empty = all(one.grad is None for one in self._parameters.values())
         self._forward.commit()
         self._keep(loss.detach())
 
@@ -135,8 +132,6 @@ class Backward:
                 name for name, one in self._parameters.items() if one.grad is not None
             )
             course.clock.spent += perf_counter() - started
-        if course.updates == 0 and course.all_backwards == _NEVER:
-            course.once(events.NO_UPDATE, detail=f"{_NEVER} backward passes, no update")
 
     def updated(self) -> None:
         """Forget what belonged to an update: it is done."""
@@ -171,7 +166,7 @@ class Backward:
         if not self._unscaled and isinstance(parameters, list):
             if any(id(one) in self._own for one in parameters[:1]):
                 detail = "gradients were clipped while they were scaled"
-                self._course.once(events.CLIPPING_ORDER, detail=detail)
+                self._course.once(events.CLIP_BEFORE_UNSCALE, detail=detail)
         return call(parameters, *args, **kwargs)
 
 

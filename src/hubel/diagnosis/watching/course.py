@@ -53,14 +53,16 @@ class Course:
     backwards: int = 0
     """Since the last update."""
     all_backwards: int = 0
+    paused: bool = False
+    """Whether the doctor itself is at work."""
     scaled: bool = False
     """Whether gradients are scaled against underflow."""
     said: set[str] = field(default_factory=set[str])
     """Kinds of events that are recorded at most once, and were."""
 
     def mine(self) -> bool:
-        """Return whether this is the thread that the training runs in."""
-        return threading.get_ident() == self.thread
+        """Return whether what happens now is the training, in its own thread; else a test of it."""
+        return not self.paused and threading.get_ident() == self.thread
 
     def once(self, kind: str, *, where: tuple[str, ...] = (), detail: str = "") -> None:
         """Record an event, the first time only."""

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from hubel.diagnosis.evidence import events
 from hubel.diagnosis.evidence.record import StepRow
-from hubel.diagnosis.watching.backward import Backward
+from hubel.diagnosis.watching.backward import NEVER, Backward
 from hubel.diagnosis.watching.clock import Interval
 from hubel.diagnosis.watching.course import Course
 from hubel.diagnosis.watching.forward import Answers, Forward
@@ -104,6 +104,7 @@ class Updates:
             rows = self._change.rows(course.updates)
             course.record.weights += rows
             self._change = None
+            self._without += bool(rows) and all(row.gradient == 0 for row in rows)
             broken = tuple(row.name for row in rows if not row.finite)
             if broken:
                 course.once(events.NON_FINITE_GRADIENT, where=broken)
@@ -168,11 +169,15 @@ class Updates:
         self._pending.clear()
 
     def counted(self) -> None:
-        """Record the updates that were out of order, if most of them were."""
+        """Record updates that never came, or came out of order, if most of them did."""
         course = self._course
-        if self._early * 2 > course.updates:
-            detail = f"{self._early} of {course.updates} updates"
+        updates = course.updates
+        if not updates and course.all_backwards >= NEVER:
+            detail = f"{course.all_backwards} backward passes"
+            course.once(events.BACKWARD_WITHOUT_STEP, detail=detail)
+        if self._early * 2 > updates:
+            detail = f"{self._early} of {updates} updates"
             course.once(events.STEP_BEFORE_BACKWARD, detail=detail)
-        if self._without * 2 > course.updates:
-            detail = f"{self._without} of {course.updates} updates"
+        if self._without * 2 > updates:
+            detail = f"{self._without} of {updates} updates"
             course.once(events.STEP_WITHOUT_GRADIENT, detail=detail)
