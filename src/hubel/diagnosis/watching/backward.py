@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from itertools import islice
 from time import perf_counter
 from typing import Any, Final, final
 
@@ -12,7 +13,9 @@ from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
 
 from hubel.diagnosis.evidence import events
-from hubel.diagnosis.evidence.loss_reading import read_loss
+from hubel.diagnosis.evidence.autograd import nodes_below
+from hubel.diagnosis.evidence.loss_reading import reached_parameters, read_loss
+from hubel.diagnosis.evidence.reading import hidden_parameters
 from hubel.diagnosis.watching.course import Course
 from hubel.diagnosis.watching.forward import Forward
 from hubel.diagnosis.watching.losses import task_of
@@ -45,6 +48,8 @@ class Backward:
         """Of the backward passes since the last update."""
         self.reached: set[str] = set()
         """Parameters that a backward before the first update gave a gradient."""
+        self.hidden: set[str] = set()
+        """Those among them that the network does not register."""
         self.failed: list[Callable[[], None]] = []
         """Called once, before the backward pass, when a loss is not finite."""
         ear.listen(torch.autograd, "backward", self._backward)
@@ -73,7 +78,7 @@ class Backward:
             return False
         if self._alone is None:
             # The first time it is looked up; then a call before it says enough.
-            found = any(id(one) in self._own for one in leaves(root))
+            found = any(id(one) in self._own for one in (root, *reached_parameters(root)))
             self._alone = True if found else None
             return found
         return course.unanswered > 0 or course.backwards > 0
@@ -99,6 +104,10 @@ class Backward:
         if targets is None:
             targets = targets_of(loss)
         course.loss = read_loss(loss, course.outputs, targets)
+        below = {id(one) for one in reached_parameters(loss)}
+        self.reached.update(name for name, one in self._parameters.items() if id(one) in below)
+        hidden = hidden_parameters(course.network)
+        self.hidden = {name for name, one in hidden.items() if id(one) in below}
         course.task = task_of(targets, course.loss)
         course.outputs = None
 
@@ -139,7 +148,7 @@ class Backward:
         self._unscaled = True
         gradients = (one.grad for one in self._parameters.values() if one.grad is not None)
         kept = next(gradients, None)
-        self._left = None if kept is None else (kept, kept._version)
+        self._left = None if kept is None else (kept, kept._version)  # noqa: SLF001 # torch documents it
 
     def _is_left(self) -> bool:
         """Return whether gradients of before the last update are there, unchanged and not 0."""
@@ -148,7 +157,8 @@ class Backward:
         gradient, version = self._left
         self._left = None
         there = any(one.grad is gradient for one in self._parameters.values())
-        return there and gradient._version == version and bool((gradient != 0).any())
+        same = gradient._version == version  # noqa: SLF001
+        return there and same and bool((gradient != 0).any())
 
     def _scale(self, call: Callable[..., Any], scaler: Any, outputs: Any) -> Any:
         scaled = call(scaler, outputs)
@@ -163,10 +173,10 @@ class Backward:
         return call(scaler, optimizer)
 
     def _clip(self, call: Callable[..., Any], parameters: Any, *args: Any, **kwargs: Any) -> Any:
-        if not self._unscaled and isinstance(parameters, list):
-            if any(id(one) in self._own for one in parameters[:1]):
-                detail = "gradients were clipped while they were scaled"
-                self._course.once(events.CLIP_BEFORE_UNSCALE, detail=detail)
+        listed = parameters if isinstance(parameters, list) else []
+        if not self._unscaled and any(id(one) in self._own for one in listed[:1]):
+            detail = "gradients were clipped while they were scaled"
+            self._course.once(events.CLIP_BEFORE_UNSCALE, detail=detail)
         return call(parameters, *args, **kwargs)
 
 
@@ -175,31 +185,10 @@ def _first(tensors: Any) -> Tensor | None:
     return next((one for one in found if isinstance(one, Tensor)), None)
 
 
-def nodes(root: Tensor) -> Iterator[Any]:
-    """Yield the operations that a tensor was computed by, nearest first, each once."""
-    line = [root.grad_fn]
-    seen: set[Any] = set()
-    for node in line:
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        yield node
-        line.extend(above for above, _ in node.next_functions)
-
-
-def leaves(root: Tensor) -> Iterator[Tensor]:
-    """Yield the tensors without a history that a tensor was computed from."""
-    if root.grad_fn is None:
-        yield root
-    for node in nodes(root):
-        variable = getattr(node, "variable", None)
-        if isinstance(variable, Tensor):
-            yield variable
-
-
 def targets_of(loss: Tensor) -> Tensor | None:
     """Return the class numbers that a cross-entropy was computed with; None for other losses."""
-    for node, _ in zip(nodes(loss), range(_CLOSE), strict=False):
+    below = () if loss.grad_fn is None else nodes_below(loss.grad_fn)
+    for node in islice(below, _CLOSE):
         target = getattr(node, "_saved_target", None)
         if isinstance(target, Tensor):
             return target.detach()

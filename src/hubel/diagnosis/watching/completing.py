@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from torch import nn
+from torch import Tensor, nn
 
 from hubel.diagnosis.evidence.setting import ModuleFact, ParameterFact, Setting
 from hubel.diagnosis.watching.backward import Backward
@@ -51,6 +51,7 @@ def completed(
         precision=forward.autocast or setting.precision,
         loss_scaling=course.scaled,
         parameters=tuple(_parameter(one, backward) for one in setting.parameters),
+        hidden=tuple(replace(one, reached=one.name in backward.hidden) for one in setting.hidden),
         modules=tuple(_module(one, forward, probe) for one in setting.modules),
         loss=course.loss,
         scheduler=schedule.fact(),
@@ -69,7 +70,7 @@ def _module(fact: ModuleFact, forward: Forward, probe: Probe) -> ModuleFact:
     return replace(fact, called=called, training=forward.modes.get(fact.path, fact.training))
 
 
-def fresh_state(network: nn.Module) -> dict[str, object] | None:
+def fresh_state(network: nn.Module) -> dict[str, Tensor] | None:
     """Return copies of all parameters and buffers; None where some have no shape yet."""
     if any(nn.parameter.is_lazy(one) for one in (*network.parameters(), *network.buffers())):
         return None

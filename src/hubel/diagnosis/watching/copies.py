@@ -34,8 +34,8 @@ def copied(network: nn.Module, *, share: bool = False) -> nn.Module:
     twin = copy.deepcopy(network, memo)
     for module in twin.modules():
         for name in _HOOKS:
-            hooks = getattr(module, name, None)
-            for key in [key for key, hook in (hooks or {}).items() if not _belongs(module, hook, key)]:
+            hooks: dict[int, Any] = getattr(module, name, None) or {}
+            for key in [key for key, hook in hooks.items() if not _belongs(module, hook, key)]:
                 del hooks[key]
     if not share:
         for parameter in twin.parameters():

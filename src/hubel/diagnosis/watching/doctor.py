@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from time import perf_counter
 from types import TracebackType
@@ -108,7 +108,9 @@ class Doctor(AbstractContextManager["Doctor"]):
         self._schedule = Schedule(course, ear, self._scheduler)
         fresh, modes = self._fresh_state, lambda: self._forward.modes
         self._probe = Probe(course, self._every, fresh, modes)
-        readable = {split: can_be_read(loader) for split, loader in self._handed.items()}
+        readable: dict[Split, bool] = {
+            split: can_be_read(loader) for split, loader in self._handed.items()
+        }
         self._seen = Seen(readable)
         self._subject = LoopSubject(course, self._handed, self._seen, fresh)
         self._forward.taken += [self._probe.take, self._seen.take]
@@ -145,6 +147,11 @@ class Doctor(AbstractContextManager["Doctor"]):
             self._seen.knows("val", readable=can_be_read(loader))
             self._loaders.add(loader, "val")
 
+    def validate_with_any(self) -> None:
+        """Take any loader of torch that is used in evaluation mode for one of validation."""
+        if self._ear is not None:
+            self._loaders.adopt(self.validate_with)
+
     def diagnosis(self) -> Diagnosis:
         """Return what is wrong with the training so far, the root cause first.
 
@@ -161,12 +168,12 @@ class Doctor(AbstractContextManager["Doctor"]):
                 self._probe.ended()
             self._collect()
             self._validate()
-            case = Case(self._whole(), self._course.record, self._subject, with_trials=self._trials)
-            return examine(case)
+            record, subject = self._course.record, self._subject
+            return examine(Case(self._whole(), record, subject, with_trials=self._trials))
 
     @contextmanager
-    def _aside(self) -> Any:
-        """Let the doctor work: what it does is no training, and leaves no trace in random states."""
+    def _aside(self) -> Generator[None]:
+        """Let the doctor work: that is no training, and leaves no trace in random states."""
         course, started = self._course, perf_counter()
         before, course.paused = course.paused, True
         try:
@@ -231,7 +238,9 @@ class Doctor(AbstractContextManager["Doctor"]):
     def _validate(self) -> None:
         """Evaluate validation pictures where the loop has not done it, as it should be done."""
         course = self._course
-        known = [row for row in course.record.evaluations if (row.split, row.mode) == ("val", "eval")]
+        known = [
+            row for row in course.record.evaluations if (row.split, row.mode) == ("val", "eval")
+        ]
         if known or self._handed["val"] is None or not course.updates:
             return
         try:

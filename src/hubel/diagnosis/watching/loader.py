@@ -14,6 +14,7 @@ from typing import Any, Final, final
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from hubel.diagnosis.watching.batches import are_classes, batch_row, parts
 from hubel.diagnosis.watching.clock import Interval
@@ -39,6 +40,8 @@ class Loaders:
         self._recent: deque[Batch] = deque(maxlen=_AHEAD)
         self._listed: dict[int, Batch] = {}
         self._inside: set[int] = set()
+        self._kinds: set[type] = set()
+        self._adopt: Callable[[Any], None] | None = None
         self._serial = 0
         self._counted = 0
         self._seen: dict[Split, int] = {"train": 0, "val": 0}
@@ -61,8 +64,27 @@ class Loaders:
                     self._listed[id(pictures)] = found
         elif isinstance(loader, Iterator):
             return
-        else:
+        elif type(loader) not in self._kinds:
+            self._kinds.add(type(loader))
             self._ear.listen(type(loader), "__iter__", self._iterate)
+
+    def adopt(self, take: Callable[[Any], None]) -> None:
+        """Hand every unknown loader of torch to `take` when it is used in evaluation mode.
+
+        There, another loader over the same pictures is a loader of the split as the first was.
+        """
+        self._adopt = take
+        self._ear.listen(DataLoader, "__iter__", self._unknown)
+
+    def _unknown(self, call: Callable[[Any], Iterator[Any]], loader: Any) -> Iterator[Any]:
+        key, course = id(loader), self._course
+        if self._adopt is None or not course.mine() or course.network.training:
+            return call(loader)
+        if key in self._splits or self._inside:
+            return call(loader)
+        self._adopt(loader)
+        self._splits.setdefault(key, (loader, "val"))
+        return self._iterate(call, loader)
 
     def sees(self, split: Split) -> bool:
         """Return whether a loader of the split was handed over."""

@@ -63,7 +63,7 @@ def _like(outputs: Tensor, targets: Tensor) -> Tensor:
     return targets.reshape(outputs.shape).float()
 
 
-def _classes(outputs: Tensor, targets: Tensor) -> Tensor:
+def _classes(targets: Tensor) -> Tensor:
     if targets.is_floating_point():
         return targets
     return targets.reshape(-1).long() if are_classes(targets) else targets.long()
@@ -72,11 +72,11 @@ def _classes(outputs: Tensor, targets: Tensor) -> Tensor:
 def _cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
     if outputs.ndim == 1 or (outputs.shape[1] == 1 and are_classes(targets)):
         return _bce_logits(outputs, targets)
-    return F.cross_entropy(outputs, _classes(outputs, targets), reduction="none")
+    return F.cross_entropy(outputs, _classes(targets), reduction="none")
 
 
 def _nll(outputs: Tensor, targets: Tensor) -> Tensor:
-    return F.nll_loss(outputs, _classes(outputs, targets), reduction="none")
+    return F.nll_loss(outputs, _classes(targets), reduction="none")
 
 
 def _bce(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -100,7 +100,7 @@ def _smooth_l1(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def _margin(outputs: Tensor, targets: Tensor) -> Tensor:
-    return F.multi_margin_loss(outputs, _classes(outputs, targets), reduction="none")
+    return F.multi_margin_loss(outputs, _classes(targets), reduction="none")
 
 
 _LOSSES: Final[Mapping[str, Callable[[Tensor, Tensor], Tensor]]] = MappingProxyType(

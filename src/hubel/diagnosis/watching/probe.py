@@ -73,7 +73,6 @@ class Probe:
         if self._measured < 0:
             if self._complete() or updates >= _PATIENCE:
                 self._measure(0, self._fresh())
-                self._measure(updates)
         elif self._due.due(updates):
             self._measure(updates)
 
@@ -97,6 +96,11 @@ class Probe:
             rows.append(unit_row(step, path, module, output))
 
         called: set[str] = set()
+
+        def use(path: str, module: nn.Module, output: Tensor) -> None:
+            del module, output
+            called.add(path)
+
         modes = self._modes()
         with undisturbed(twin), torch.no_grad():
             try:
@@ -104,7 +108,7 @@ class Probe:
                 self._evaluated(step, "eval", outputs, labels)
                 for path, module in twin.named_modules():
                     module.training = modes.get(path, True)
-                outputs = with_outputs(twin, pictures, lambda path, *_: called.add(path), state)
+                outputs = with_outputs(twin, pictures, use, state)
                 self._evaluated(step, "train", outputs, labels)
             except Exception:  # noqa: BLE001 # a network that cannot be called alone has no rows
                 self._taken = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -94,7 +94,7 @@ def _batches(loader: Any, places: Sequence[int]) -> Iterator[Any]:
 
 
 @contextmanager
-def unchanged(thing: Any) -> Iterator[None]:
+def unchanged(thing: Any) -> Generator[None]:
     """Restore the random generators that an object holds, or what it is made of."""
     kept = [(one, _state(one)) for one in generators(thing)]
     try:

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from hubel.diagnosis.evidence.subject import Samples
 from hubel.diagnosis.watching.copies import copied
-from hubel.diagnosis.watching.course import Course
+from hubel.diagnosis.watching.course import Course, Split
 from hubel.diagnosis.watching.losses import losses
 from hubel.diagnosis.watching.samples import can_be_read, read
 from hubel.diagnosis.watching.seen import Seen
@@ -27,7 +27,7 @@ class LoopSubject:
     def __init__(
         self,
         course: Course,
-        loaders: Mapping[str, Any],
+        loaders: Mapping[Split, Any],
         seen: Seen,
         fresh: Callable[[], Mapping[str, Tensor] | None],
     ) -> None:
@@ -92,7 +92,7 @@ class LoopSubject:
             self._samples[key] = self._from_dataset(split, number) or self._from_seen(split, number)
         return self._samples[key]
 
-    def _from_dataset(self, split: str, number: int) -> Samples | None:
+    def _from_dataset(self, split: Split, number: int) -> Samples | None:
         loader = self._loaders.get(split)
         if not self._seen.direct or not can_be_read(loader):
             return None
@@ -110,7 +110,7 @@ class LoopSubject:
             augmented=augmented,
         )
 
-    def _from_seen(self, split: Literal["train", "val"], number: int) -> Samples | None:
+    def _from_seen(self, split: Split, number: int) -> Samples | None:
         found = self._seen.some(split, number)
         if found is None:
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import nn
 
 
 @contextmanager
-def undisturbed(module: nn.Module | None = None) -> Iterator[None]:
+def undisturbed(module: nn.Module | None = None) -> Generator[None]:
     """Restore the random states of Python, NumPy and torch at the end, also after an error.
 
     Those of accelerators are restored for the devices that hold a parameter of `module`.

@@ -121,7 +121,7 @@ class Updates:
     def _order(self) -> None:
         """Count updates that come before the backward of their call, or without any gradient."""
         course = self._course
-        if course.unanswered and not course.backwards:
+        if course.unanswered:
             self._early += 1
         first = next((one for one in self._parameters.values() if one.requires_grad), None)
         if first is not None and first.grad is None:
