@@ -108,7 +108,9 @@ def hugging_face_training(folder, *callbacks):
             logits = self.net(pixel_values)
             return {"loss": F.cross_entropy(logits, labels), "logits": logits}
 
-    data = [{"pixel_values": one, "labels": label} for one, label in zip(X, Y.tolist(), strict=True)]
+    data = [
+        {"pixel_values": one, "labels": label} for one, label in zip(X, Y.tolist(), strict=True)
+    ]
     model = Model()
     settings = TrainingArguments(
         str(folder),

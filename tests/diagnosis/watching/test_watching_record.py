@@ -114,9 +114,10 @@ def test_a_list_of_batches_is_known_by_its_tensors_and_a_generator_by_the_loss()
         with doctor:
             for pictures, labels in loader:
                 step(model, optimizer, pictures, labels)
-        assert not any(math.isnan(row.accuracy) for row in doctor.record.steps[:1]) or iter(
-            loader
-        ) is loader
+        assert (
+            not any(math.isnan(row.accuracy) for row in doctor.record.steps[:1])
+            or iter(loader) is loader
+        )
         assert doctor.record.steps[0].pictures == 16
         assert doctor.record.units
 
@@ -176,7 +177,9 @@ def test_training_in_evaluation_mode_is_seen():
     assert not any(row.training for row in doctor.record.steps)
 
 
-@pytest.mark.parametrize(("fault", "expected"), [("none", [False] * 3), ("kept", [False, True, True])])
+@pytest.mark.parametrize(
+    ("fault", "expected"), [("none", [False] * 3), ("kept", [False, True, True])]
+)
 @pytest.mark.parametrize("to_none", [True, False])
 def test_gradients_that_are_left_over_are_seen(fault, expected, to_none):
     loader = DataLoader(DATA, 16)

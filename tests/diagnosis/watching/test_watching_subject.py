@@ -58,7 +58,9 @@ def test_an_optimizer_is_of_the_same_kind_without_state_and_with_the_highest_rat
     assert type(optimizer) is torch.optim.Adam
     assert not optimizer.state
     assert optimizer.param_groups[0]["lr"] == pytest.approx(0.02)  # The schedule is at 0 now.
-    assert [id(one) for one in optimizer.param_groups[0]["params"]] == list(map(id, copy.parameters()))
+    assert [id(one) for one in optimizer.param_groups[0]["params"]] == list(
+        map(id, copy.parameters())
+    )
     before = copy[1].weight.detach().clone()
     F.cross_entropy(copy(X), Y).backward()
     optimizer.step()

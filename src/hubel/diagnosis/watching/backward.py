@@ -89,13 +89,12 @@ class Backward:
         if self._scaled is not None and self._scaled[0] is root:
             loss, self._unscaled = self._scaled[1], False
         self._scaled = None
-        if course.batch is not None and course.batch.labels is None:
-            course.batch.labels = targets_of(loss)
         if course.loss is None:
             self._read(loss)
         if course.backwards == 0:
             self.left_over = self._is_left()
-        self._forward.commit()
+        known = course.batch is not None and course.batch.labels is not None
+        self._forward.commit(None if known else targets_of(loss))
         self._keep(loss.detach())
 
     def _read(self, loss: Tensor) -> None:

@@ -145,14 +145,18 @@ class Forward:
         if course.loss is None:
             course.outputs = logits
 
-    def commit(self) -> None:
-        """Take the open calls as training: a backward pass came."""
+    def commit(self, targets: Tensor | None) -> None:
+        """Take the open calls as training: a backward pass came.
+
+        `targets` are those of the loss, for calls whose labels no loader told.
+        """
         course = self._course
         if not self._open:
             return
         self.flush()
         self._loaders.count(course.batch)
-        for logits, labels, training in self._open:
+        for logits, told, training in self._open:
+            labels = targets if told is None else told
             self.answers.training &= training
             self.answers.add(logits, labels)
             if course.updates == 0 and labels is not None and len(self._initial) < _INITIAL:
