@@ -1,3 +1,4 @@
+# ruff: noqa: NPY002
 """Watching changes no bit of a training, and leaves nothing behind."""
 
 import contextlib
