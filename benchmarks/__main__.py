@@ -15,6 +15,7 @@ from benchmarks import (
     check_speed,
     check_timm,
     digits,
+    doctor_overhead,
     fashion,
     fuzz,
     growth,
@@ -47,6 +48,7 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "ablation": (ablation.add_arguments, ablation.measure),
     "networks": (networks.add_arguments, networks.measure),
     "time-to-accuracy": (time_to_accuracy.add_arguments, time_to_accuracy.measure),
+    "doctor-overhead": (doctor_overhead.add_arguments, doctor_overhead.measure),
     "sliding": (sliding_window.add_arguments, sliding_window.measure),
 }
 
