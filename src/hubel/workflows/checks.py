@@ -61,6 +61,7 @@ RESUMABLE: Final = frozenset(
     {
         *("resume", "epochs", "non_finite", "json", "verbose", "processes", "restarts"),
         *("trust_code", "allow_leaks", "checkpoint_every"),
+        *("doctor", "stop_on"),
     }
 )
 """What may be set beside --resume; everything else is frozen in the run's plan."""
@@ -90,6 +91,11 @@ def check_ranges(options: TrainOptions) -> None:
                 what, came = "numbers", " ".join(map(str, value))
             raise UsageError(f"{flag(name)} takes {what} {wanted}, not {came}.")
     parse_duration(options.checkpoint_every, "--checkpoint-every")
+    if options.stop_on is not None and not options.doctor:
+        raise UsageError(
+            f"--stop-on {options.stop_on} asks the doctor to stop the training, and --no-doctor "
+            "sends it away: leave out one of them."
+        )
 
 
 def check_fresh(options: TrainOptions) -> None:
