@@ -44,9 +44,8 @@ class Telemetry:
 class _Table:
     """Rows of one kind, by columns."""
 
-    rows: int
     columns: dict[str, list[Any]]
-    """A column with one entry holds it for all rows."""
+    """A column with one entry holds it for all rows, as many as `step` has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,18 +127,19 @@ def _table(rows: Sequence[Any], kind: type) -> _Table:
     for name in (one.name for one in fields(kind)):
         column = [getattr(row, name) for row in rows]
         # Compared by representation, since NaN is not equal to itself.
-        same = len(column) > 1 and len(set(map(repr, column))) == 1
+        same = name != "step" and len(set(map(repr, column))) == 1
         columns[name] = column[:1] if same else column
-    return _Table(rows=len(rows), columns=columns)
+    return _Table(columns=columns)
 
 
 def _rows(table: _Table, kind: type[Row]) -> list[Row]:
     """Return the rows of a table; ValueError where a column has another length."""
+    number = len(table.columns["step"])
     columns: dict[str, list[Any]] = {}
     for name, column in table.columns.items():
-        whole = column * table.rows if len(column) == 1 else column
-        if len(whole) != table.rows:
-            raise ValueError(f"its column {name!r} has {len(column)} entries of {table.rows}")
+        whole = column * number if len(column) == 1 else column
+        if len(whole) != number:
+            raise ValueError(f"its column {name!r} has {len(column)} entries of {number}")
         columns[name] = whole
     places = zip(*columns.values(), strict=True)
     rows = [dict(zip(columns, entries, strict=True)) for entries in places]

@@ -1,0 +1,336 @@
+"""The doctor inside `hubel train`: measures, says in one line what is wrong, and may stop it.
+
+It never changes a bit of the training. Of several processes only the one that writes has a doctor.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from hubel.data.dataset import Dataset
+from hubel.data.source import VAL
+from hubel.diagnosis.case import Case
+from hubel.diagnosis.evidence import events
+from hubel.diagnosis.evidence.record import EvaluationRow, Event, Record, StepRow
+from hubel.diagnosis.evidence.setting import Setting
+from hubel.diagnosis.examination import examine
+from hubel.diagnosis.watching.measuring import Before, batch_row, before_update, weight_rows
+from hubel.diagnosis.watching.probe import probe
+from hubel.errors import RunError
+from hubel.options.train import StopOn
+from hubel.results import Diagnosis, EpochRow, Finding, Run
+from hubel.results.files import write_json
+from hubel.training.events import Observer, Refusal, StepEvent
+from hubel.training.loop import Trainer
+from hubel.training.provenance import provenance
+from hubel.training.settings import Settings
+from hubel.workflows.describing import (
+    Probe,
+    describe,
+    first_look,
+    losses_for,
+    probe_of,
+    validation_probe,
+    weights_digest,
+)
+from hubel.workflows.sampling import Sampling
+from hubel.workflows.telemetry import STAGE, Telemetry, cut, read_telemetry, write_telemetry
+
+_GRAVE: Final = {"error": ("error",), "warning": ("error", "warning")}
+"""Severities that stop a training, by what --stop-on says."""
+_NAMED: Final = 3
+
+
+class Doctor(Observer):
+    """Watches one training of `hubel train`.
+
+    Whatever goes wrong with the watching itself ends the watching and not the training.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        trainer: Trainer,
+        dataset: Dataset,
+        say: Callable[[str], None],
+        stop_on: StopOn | None = None,
+    ) -> None:
+        self.run = run
+        self.trainer = trainer
+        self.dataset = dataset
+        self.stop_on = stop_on
+        self.record = Record()
+        self.stopped_for: Finding | None = None
+        """What the training was stopped for."""
+        self._say = say
+        self._setting: Setting | None = None
+        self._start = ""
+        self._probe: Probe | None = None
+        self._sampling = Sampling(trainer.settings.steps)
+        self._before: Before | None = None
+        self._told: set[str] = set()
+        self._looked = 0
+        self._gone = False
+        self._unwritten = False
+        self._spent_s = self._trained_s = self._in_step_s = 0.0
+        self._ticked_at = time.perf_counter()
+
+    def started(self, settings: Settings, step: int) -> None:
+        """Take up the record where a run goes on, else look at the network before its first step."""
+        del settings
+        with self._measuring():
+            kept = self._kept(step)
+            self._probe = probe_of(self.trainer.loader, self.trainer.device)
+            if kept is not None:
+                self.record, self._setting, self._start = kept.record, kept.setting, kept.start
+            else:
+                self._begin(self._probe, step)
+        self._ticked_at = time.perf_counter()
+
+    def watches(self, step: int) -> bool:
+        """Whether the update of a step is measured."""
+        return not self._gone and self._sampling.weights(step)
+
+    def updating(self, step: int, module: object) -> None:
+        """Measure gradients and weights before an update."""
+        del step, module
+        with self._measuring(in_step=True):
+            self._before = before_update(self.trainer.module)
+
+    def stepped(self, event: StepEvent) -> None:
+        """Add the rows of a step."""
+        now = time.perf_counter()
+        took_s = max(now - self._ticked_at - self._in_step_s, 0.0)
+        self._trained_s += took_s
+        self._in_step_s = 0.0
+        if self._gone:
+            return
+        self.record.steps.append(
+            StepRow(
+                step=event.step,
+                pass_number=event.pass_number,
+                loss=event.loss,
+                lr=event.lr,
+                pictures=event.pictures,
+                accuracy=event.step_accuracy,
+                waited_s=round(event.phases.load_ms / 1e3, 6),
+                took_s=round(took_s, 6),
+                backwards=event.backwards,
+                training=event.module.training,
+            )
+        )
+        with self._measuring():
+            self._sample(event)
+        self._ticked_at = time.perf_counter()
+
+    def refused(self, refusal: Refusal) -> None:
+        """Keep that a step was undone, and for which pictures."""
+        self._before = None
+        loss = refusal.what == "loss"
+        broken = [
+            name
+            for name, one in zip(refusal.pictures, refusal.losses, strict=True)
+            if not math.isfinite(one)
+        ]
+        self.record.events.append(
+            Event(
+                step=refusal.step,
+                kind=events.NON_FINITE_LOSS if loss else events.NON_FINITE_GRADIENT,
+                where=tuple(broken[:_NAMED]),
+                detail=f"the {refusal.what} was {refusal.value}, the step was undone",
+            )
+        )
+
+    def passed(self, row: EpochRow) -> None:
+        """Look at the record at the end of a pass."""
+        if self._sampling.examined(row.step, self._looked, at_end=True):
+            with self._measuring():
+                self._look(row.step)
+        self._ticked_at = time.perf_counter()
+
+    def saving(self, step: int) -> None:
+        """Write the record before the checkpoint that a resumed run would cut it back to."""
+        del step
+        if self.run.path.is_dir():
+            self._write()
+
+    def saved(self, path: Path) -> None:
+        """Write the record again where the run folder was lost."""
+        del path
+        if not self.run.stage_file(STAGE).exists():
+            self._write()
+        self._ticked_at = time.perf_counter()
+
+    def conclude(self) -> None:
+        """Write `diagnosis.json`: what can be said without active tests."""
+        with self._measuring():
+            diagnosis = self._diagnosis()
+            if diagnosis is not None:
+                self._keep(diagnosis)
+
+    def reason(self) -> str:
+        """Return the sentence with which the doctor stops a training; empty where it did not."""
+        found = self.stopped_for
+        if found is None:
+            return ""
+        return (
+            f"The doctor stopped the training after step {self.trainer.progress.step:,}, as "
+            f"--stop-on {self.stop_on} says: {_brief(found)} The state is saved; look closer with "
+            f"hubel diagnose {self.run.path}, or go on all the same with: "
+            f"hubel train --resume {self.run.path}"
+        )
+
+    def _kept(self, step: int) -> Telemetry | None:
+        """Return what was measured up to step `step` before; None where nothing usable was."""
+        try:
+            telemetry = read_telemetry(self.run) if step else None
+        except RunError as error:
+            self._say(f"{error} The doctor begins a new record.")
+            return None
+        if telemetry is not None:
+            cut(telemetry.record, step)
+        return telemetry
+
+    def _begin(self, shown: Probe, step: int) -> None:
+        trainer = self.trainer
+        look = first_look(trainer, shown)
+        self._setting = describe(trainer, look)
+        if step:
+            return  # The run began without a doctor: how it began is not known.
+        self._start = weights_digest(trainer.module)
+        self.record.initial_loss = look.initial_loss
+        self._probe_units(0)
+        validated = self.dataset.positions(VAL)
+        if len(validated):
+            few = validation_probe(trainer.loader, self.dataset, validated)
+            self.record.batches.append(batch_row(few.inputs, few.targets, 0, "val"))
+
+    def _sample(self, event: StepEvent) -> None:
+        """Measure what is to be measured after a step, and look at it early on."""
+        step = event.step
+        if self._before is not None:
+            self.record.weights += weight_rows(self._before, event.module, step)
+            self._before = None
+        if self._sampling.batch(step):
+            self.record.batches.append(batch_row(event.inputs, event.targets, step, "train"))
+        if self._sampling.units(step, self.trainer.updater.timeline.total):
+            self._probe_units(step)
+        if self._sampling.examined(step, self._looked, at_end=False):
+            self._look(step)
+
+    def _probe_units(self, step: int) -> None:
+        assert self._probe is not None
+        rows = probe(
+            self.trainer.module,
+            self._probe.inputs,
+            self._probe.targets,
+            step,
+            losses_for(self.trainer),
+        )
+        self.record.units += rows
+
+    def _look(self, step: int) -> None:
+        """Examine the record; say what is wrong at the root where it was not said before."""
+        self._looked = step
+        diagnosis = self._diagnosis()
+        if diagnosis is None or not diagnosis.causes:
+            return
+        root = diagnosis.causes[0]
+        if root.id not in self._told:
+            self._told.add(root.id)
+            self._say(f"Doctor, after step {step:,}: {_brief(root)}")
+        if self.stop_on is not None and root.severity in _GRAVE[self.stop_on]:
+            self.stopped_for = root
+            self._keep(diagnosis)
+            self.trainer.ask_to_stop()
+
+    def _diagnosis(self) -> Diagnosis | None:
+        if self._setting is None:
+            return None
+        self._bring_up_to_date()
+        return examine(Case(self._setting, self.record, with_trials=False))
+
+    def _keep(self, diagnosis: Diagnosis) -> None:
+        settings = self.trainer.settings
+        origin = provenance(
+            seed=settings.seed,
+            data_digest=self.dataset.inspection.digest,
+            threads=settings.threads,
+        )
+        write_json(self.run.stage_file("diagnosis"), replace(diagnosis, provenance=origin))
+
+    def _bring_up_to_date(self) -> None:
+        """Take evaluations out of the training's own log, which each checkpoint has whole."""
+        trainer = self.trainer
+        seen, validated = len(trainer.loader.positions), len(self.dataset.positions(VAL))
+        self.record.evaluations = [
+            one for row in trainer.progress.rows for one in _evaluations(row, seen, validated)
+        ]
+        whole_s = self._trained_s + self._spent_s
+        self.record.probe_overhead = self._spent_s / whole_s if whole_s else 0.0
+
+    def _write(self) -> None:
+        """Write the record; a training does not end because that fails."""
+        if self._setting is None:
+            return
+        with self._measuring():
+            self._bring_up_to_date()
+            telemetry = Telemetry(setting=self._setting, record=self.record, start=self._start)
+            try:
+                write_telemetry(self.run, telemetry)
+            except RunError as error:
+                if not self._unwritten:
+                    self._say(f"{error} The training goes on; the doctor's record is tried again.")
+                self._unwritten = True
+            else:
+                self._unwritten = False
+
+    @contextmanager
+    def _measuring(self, *, in_step: bool = False) -> Generator[None]:
+        """Count the time of a measurement; where one fails, watch no more, and say so once."""
+        if self._gone:
+            yield
+            return
+        began = time.perf_counter()
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - no training ends because it cannot be watched
+            self._gone = True
+            self._before = None
+            first = (str(error).strip().splitlines() or [""])[0]
+            why = f"{type(error).__name__}: {first}".rstrip(": .")
+            self._say(f"The doctor cannot watch this training ({why}); it goes on without.")
+        finally:
+            passed = time.perf_counter() - began
+            self._spent_s += passed
+            self._in_step_s += passed if in_step else 0.0
+
+
+def _evaluations(row: EpochRow, seen: int, validated: int) -> list[EvaluationRow]:
+    """Return what a pass measured on the training split, while it trained, and on validation."""
+    step, number = row.step, row.epoch
+    rows = [
+        EvaluationRow(
+            step=step, pass_number=number, split="train", mode="train", loss=row.train_loss,
+            accuracy=row.train_score, pictures=seen,
+        )
+    ]  # fmt: skip
+    if not math.isnan(row.val_loss):
+        rows.append(
+            EvaluationRow(
+                step=step, pass_number=number, split="val", mode="eval", loss=row.val_loss,
+                accuracy=row.val_score, pictures=validated,
+            )
+        )  # fmt: skip
+    return rows
+
+
+def _brief(finding: Finding) -> str:
+    """Return a finding in one line: what, how that is known, and what to try."""
+    return f"{finding.what} ({finding.evidence}) {finding.remedy}".strip()
