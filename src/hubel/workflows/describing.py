@@ -6,32 +6,25 @@ network, buffers and random state stay as they are.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hubel.data.batching import BatchLoader
-from hubel.data.dataset import Dataset
 from hubel.diagnosis.evidence.loss_reading import read_loss
 from hubel.diagnosis.evidence.reading import read_setting
 from hubel.diagnosis.evidence.setting import LossFact, LossKind, SchedulerFact, Setting
+from hubel.diagnosis.watching.copies import copied
+from hubel.diagnosis.watching.undisturbed import undisturbed
 from hubel.results import Task
-from hubel.tracing.stand_ins import randomness_kept
 from hubel.training.checkpoint import digest_of
-from hubel.training.hardware.devices import random_state, set_random_state
-from hubel.training.inference import device_of
 from hubel.training.loop import Trainer
 from hubel.training.outputs import forward, logits_of, losses_of
+from hubel.workflows.probing import Pictures
 
-PROBED: Final = 64
-"""Pictures of the probe batch, at most."""
 _SAMPLED: Final = 4096
 _KINDS: Final[dict[str, LossKind]] = {
     "cross-entropy": "cross-entropy",
@@ -50,14 +43,6 @@ _USUAL: Final[dict[Task, Callable[[Tensor, Tensor], Tensor]]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Probe:
-    """The same few pictures, whenever the network is looked at."""
-
-    inputs: Tensor
-    targets: Tensor
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Look:
     """What the first forward and backward pass of a copy has shown."""
 
@@ -70,55 +55,6 @@ class Look:
     """Mean over the pictures, in training mode."""
 
 
-def probe_of(loader: BatchLoader, device: torch.device) -> Probe:
-    """Return pictures of a loader without augmentation: the first ones of its first pass.
-
-    The same ones at each call, of whatever pass.
-    """
-    places = loader.order(0)[:PROBED]
-    found = _read(loader, loader.positions[places], loader.targets.numpy()[places])
-    return Probe(inputs=found.inputs.to(device), targets=found.targets.to(device))
-
-
-def validation_probe(
-    loader: BatchLoader, dataset: Dataset, positions: NDArray[np.int64]
-) -> Probe:
-    """Return a few pictures at `positions`, evenly spread over them, as the network gets them."""
-    few = spread(positions, PROBED)
-    return _read(loader, few, dataset.labels_of(few))
-
-
-def spread(positions: NDArray[np.int64], number: int) -> NDArray[np.int64]:
-    """Return at most `number` of the positions, evenly spread over them."""
-    places = np.linspace(0, len(positions) - 1, min(number, len(positions)))
-    return positions[places.round().astype(np.int64)]
-
-
-def _read(loader: BatchLoader, positions: NDArray[np.int64], targets: NDArray[Any]) -> Probe:
-    """Return pictures of a loader's source through its preprocessing, without augmentation."""
-    few = BatchLoader(
-        loader.source,
-        positions,
-        loader.preprocessing,
-        targets,
-        batch=len(positions),
-        seed=loader.seed,
-        shuffle=False,
-        threads=loader.threads,
-        cache=loader.cache,
-    )
-    batches = few.epoch(0)
-    batch = next(batches)
-    batches.close()
-    return Probe(inputs=batch.inputs, targets=batch.targets)
-
-
-def losses_for(trainer: Trainer) -> Callable[[Any, Tensor], Tensor]:
-    """Return the training's loss of each picture, (n,), from outputs and targets."""
-    loss = trainer.stepper.loss
-    return lambda outputs, targets: losses_of(loss, outputs, targets)
-
-
 def weights_digest(module: nn.Module) -> str:
     """Return a digest of a network's weights and buffers, from a few thousand entries of each."""
     parts = {
@@ -128,20 +64,14 @@ def weights_digest(module: nn.Module) -> str:
     return digest_of(parts)
 
 
-def first_look(trainer: Trainer, probe: Probe) -> Look:
-    """Send the probe forward and backward through a copy of the network, in training mode."""
-    device = device_of(trainer.module)
-    states = random_state(device)
-    try:
-        with randomness_kept():
-            return _look(trainer, probe)
-    finally:
-        set_random_state(device, states)
+def first_look(trainer: Trainer, pictures: Pictures) -> Look:
+    """Send the pictures forward and backward through a copy of the network, in training mode."""
+    with undisturbed(trainer.module):
+        return _look(trainer, pictures)
 
 
-def _look(trainer: Trainer, probe: Probe) -> Look:
-    twin = copy.deepcopy(trainer.module).train()
-    twin.zero_grad(set_to_none=True)
+def _look(trainer: Trainer, pictures: Pictures) -> Look:
+    twin = copied(trainer.module).train()
     called: set[str] = set()
 
     def noting(path: str) -> Callable[..., None]:
@@ -149,16 +79,16 @@ def _look(trainer: Trainer, probe: Probe) -> Look:
 
     for path, part in twin.named_modules():
         part.register_forward_pre_hook(noting(path))
-    outputs = forward(twin, probe.inputs, trainer.settings.precision)
-    losses = losses_of(trainer.stepper.loss, outputs, probe.targets)
+    outputs = forward(twin, pictures.inputs, trainer.settings.precision)
+    losses = losses_of(trainer.stepper.loss, outputs, pictures.targets)
     losses.mean().backward(retain_graph=True)
     reached = frozenset(name for name, one in twin.named_parameters() if one.grad is not None)
     logits = logits_of(outputs)
-    usual = _USUAL[trainer.settings.task](logits, _like(logits, probe.targets))
+    usual = _USUAL[trainer.settings.task](logits, _like(logits, pictures.targets))
     return Look(
         called=frozenset(called),
         reached=reached,
-        loss=read_loss(usual, logits, probe.targets),
+        loss=read_loss(usual, logits, pictures.targets),
         initial_loss=float(losses.detach().mean()),
     )
 
@@ -215,8 +145,7 @@ def _with_look(setting: Setting, look: Look, loss: str) -> Setting:
 
 
 def _classes(task: Task, targets: Tensor) -> int:
-    """Return how many labels the training pictures have; for numbers and several labels, columns.
-    """
+    """Return how many labels the training pictures have; columns where each has several."""
     if task == "classification" and targets.ndim == 1:
         return len(np.unique(targets.numpy()))
     return targets.shape[1] if targets.ndim == 2 else 1
@@ -225,6 +154,5 @@ def _classes(task: Task, targets: Tensor) -> int:
 def _plain(settings: dict[str, Any]) -> dict[str, Any]:
     """Return settings as JSON gives them back: lists in place of tuples."""
     return {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in settings.items()
+        name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()
     }

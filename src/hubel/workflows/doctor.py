@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +21,6 @@ from hubel.diagnosis.evidence.record import EvaluationRow, Event, Record, StepRo
 from hubel.diagnosis.evidence.setting import Setting
 from hubel.diagnosis.examination import examine
 from hubel.diagnosis.watching.measuring import Before, batch_row, before_update, weight_rows
-from hubel.diagnosis.watching.probe import probe
 from hubel.errors import RunError
 from hubel.options.train import StopOn
 from hubel.results import Diagnosis, EpochRow, Finding, Run
@@ -30,15 +29,8 @@ from hubel.training.events import Observer, Refusal, StepEvent
 from hubel.training.loop import Trainer
 from hubel.training.provenance import provenance
 from hubel.training.settings import Settings
-from hubel.workflows.describing import (
-    Probe,
-    describe,
-    first_look,
-    losses_for,
-    probe_of,
-    validation_probe,
-    weights_digest,
-)
+from hubel.workflows.describing import describe, first_look, weights_digest
+from hubel.workflows.probing import Prober, some_pictures
 from hubel.workflows.sampling import Sampling
 from hubel.workflows.telemetry import STAGE, Telemetry, cut, read_telemetry, write_telemetry
 
@@ -71,7 +63,9 @@ class Doctor(Observer):
         self._say = say
         self._setting: Setting | None = None
         self._start = ""
-        self._probe: Probe | None = None
+        self._prober: Prober | None = None
+        self._modes: list[EvaluationRow] = []
+        """Losses of the probe in both modes; those of passes stand in the training's own log."""
         self._sampling = Sampling(trainer.settings.steps)
         self._before: Before | None = None
         self._told: set[str] = set()
@@ -82,15 +76,16 @@ class Doctor(Observer):
         self._ticked_at = time.perf_counter()
 
     def started(self, settings: Settings, step: int) -> None:
-        """Take up the record where a run goes on, else look at the network before its first step."""
+        """Take up the record of a run that goes on, else look at the network first."""
         del settings
         with self._measuring():
             kept = self._kept(step)
-            self._probe = probe_of(self.trainer.loader, self.trainer.device)
+            self._prober = Prober(self.trainer)
             if kept is not None:
                 self.record, self._setting, self._start = kept.record, kept.setting, kept.start
+                self._modes = _without(self.record.evaluations, self._of_passes())
             else:
-                self._begin(self._probe, step)
+                self._begin(self._prober, step)
         self._ticked_at = time.perf_counter()
 
     def watches(self, step: int) -> bool:
@@ -197,18 +192,18 @@ class Doctor(Observer):
             cut(telemetry.record, step)
         return telemetry
 
-    def _begin(self, shown: Probe, step: int) -> None:
+    def _begin(self, prober: Prober, step: int) -> None:
         trainer = self.trainer
-        look = first_look(trainer, shown)
+        look = first_look(trainer, prober.pictures)
         self._setting = describe(trainer, look)
         if step:
             return  # The run began without a doctor: how it began is not known.
         self._start = weights_digest(trainer.module)
         self.record.initial_loss = look.initial_loss
-        self._probe_units(0)
+        self._probe_units(0, 1)
         validated = self.dataset.positions(VAL)
         if len(validated):
-            few = validation_probe(trainer.loader, self.dataset, validated)
+            few = some_pictures(trainer.loader, self.dataset, validated)
             self.record.batches.append(batch_row(few.inputs, few.targets, 0, "val"))
 
     def _sample(self, event: StepEvent) -> None:
@@ -220,20 +215,15 @@ class Doctor(Observer):
         if self._sampling.batch(step):
             self.record.batches.append(batch_row(event.inputs, event.targets, step, "train"))
         if self._sampling.units(step, self.trainer.updater.timeline.total):
-            self._probe_units(step)
+            self._probe_units(step, event.pass_number)
         if self._sampling.examined(step, self._looked, at_end=False):
             self._look(step)
 
-    def _probe_units(self, step: int) -> None:
-        assert self._probe is not None
-        rows = probe(
-            self.trainer.module,
-            self._probe.inputs,
-            self._probe.targets,
-            step,
-            losses_for(self.trainer),
-        )
-        self.record.units += rows
+    def _probe_units(self, step: int, pass_number: int) -> None:
+        assert self._prober is not None
+        units, modes = self._prober.measure(step, pass_number)
+        self.record.units += units
+        self._modes += modes
 
     def _look(self, step: int) -> None:
         """Examine the record; say what is wrong at the root where it was not said before."""
@@ -267,13 +257,15 @@ class Doctor(Observer):
 
     def _bring_up_to_date(self) -> None:
         """Take evaluations out of the training's own log, which each checkpoint has whole."""
-        trainer = self.trainer
-        seen, validated = len(trainer.loader.positions), len(self.dataset.positions(VAL))
-        self.record.evaluations = [
-            one for row in trainer.progress.rows for one in _evaluations(row, seen, validated)
-        ]
+        found = [*self._of_passes(), *self._modes]
+        self.record.evaluations = sorted(found, key=lambda row: row.step)
         whole_s = self._trained_s + self._spent_s
         self.record.probe_overhead = self._spent_s / whole_s if whole_s else 0.0
+
+    def _of_passes(self) -> list[EvaluationRow]:
+        seen, validated = len(self.trainer.loader.positions), len(self.dataset.positions(VAL))
+        rows = self.trainer.progress.rows
+        return [one for row in rows for one in _evaluations(row, seen, validated)]
 
     def _write(self) -> None:
         """Write the record; a training does not end because that fails."""
@@ -329,6 +321,12 @@ def _evaluations(row: EpochRow, seen: int, validated: int) -> list[EvaluationRow
             )
         )  # fmt: skip
     return rows
+
+
+def _without(rows: Sequence[EvaluationRow], others: Sequence[EvaluationRow]) -> list[EvaluationRow]:
+    """Return the rows that are about something else than all the others are."""
+    known = {(row.step, row.split, row.mode, row.pictures) for row in others}
+    return [row for row in rows if (row.step, row.split, row.mode, row.pictures) not in known]
 
 
 def _brief(finding: Finding) -> str:
