@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from hubel.diagnosis.watching.watch import watch
     from hubel.errors import HubelError
     from hubel.results import Run
     from hubel.tracing import trace
@@ -33,6 +34,7 @@ __all__ = [
     "predict",
     "trace",
     "train",
+    "watch",
     "write_report",
 ]
 
@@ -46,6 +48,7 @@ _HOME: Final = {
     "predict": "hubel.workflows.predict",
     "trace": "hubel.tracing",
     "train": "hubel.workflows.train",
+    "watch": "hubel.diagnosis.watching.watch",
     "write_report": "hubel.workflows.report",
 }
 

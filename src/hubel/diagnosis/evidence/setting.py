@@ -103,10 +103,15 @@ class Setting:
     input_shape: tuple[int, ...] = ()
     precision: str = "float32"
     parameters: tuple[ParameterFact, ...] = ()
+    hidden: tuple[ParameterFact, ...] = ()
+    """Parameters that a module of the network holds without registering them (in a Python list);
+    `reached` tells whether the network's outputs depend on them."""
     modules: tuple[ModuleFact, ...] = ()
     optimizer: OptimizerFact | None = None
     loss: LossFact | None = None
     scheduler: SchedulerFact | None = None
     has_validation: bool = False
+    loss_scaling: bool | None = None
+    """Whether the loss is scaled against underflow; None where not known."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Settings of `hubel train`, by name; empty for other loops."""
