@@ -123,6 +123,7 @@ def describe(trainer: Trainer, look: Look | None) -> Setting:
             numbers={"steps": settings.steps, "warmup": settings.warmup},
             steps_a_pass=settings.steps_per_pass,
         ),
+        loss_scaling=trainer.updater.scaler.is_enabled(),
         has_validation=trainer.validate is not None,
         options=_plain(asdict(settings)),
     )

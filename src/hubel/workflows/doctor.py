@@ -9,33 +9,29 @@ import math
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from hubel.data.dataset import Dataset
 from hubel.data.source import VAL
-from hubel.diagnosis.case import Case
 from hubel.diagnosis.evidence import events
 from hubel.diagnosis.evidence.record import EvaluationRow, Event, Record, StepRow
 from hubel.diagnosis.evidence.setting import Setting
-from hubel.diagnosis.examination import examine
-from hubel.diagnosis.watching.measuring import Before, batch_row, before_update, weight_rows
+from hubel.diagnosis.watching.batches import batch_row
+from hubel.diagnosis.watching.weights import Change
 from hubel.errors import RunError
 from hubel.options.train import StopOn
-from hubel.results import Diagnosis, EpochRow, Finding, Run
-from hubel.results.files import write_json
+from hubel.results import EpochRow, Provenance, Run
 from hubel.training.events import Observer, Refusal, StepEvent
 from hubel.training.loop import Trainer
 from hubel.training.provenance import provenance
 from hubel.training.settings import Settings
 from hubel.workflows.describing import describe, first_look, weights_digest
-from hubel.workflows.probing import Prober, some_pictures
+from hubel.workflows.judging import Judge
+from hubel.workflows.probing import Prober, pictures_at, some_pictures
 from hubel.workflows.sampling import Sampling
 from hubel.workflows.telemetry import STAGE, Telemetry, cut, read_telemetry, write_telemetry
 
-_GRAVE: Final = {"error": ("error",), "warning": ("error", "warning")}
-"""Severities that stop a training, by what --stop-on says."""
 _NAMED: Final = 3
 
 
@@ -56,10 +52,8 @@ class Doctor(Observer):
         self.run = run
         self.trainer = trainer
         self.dataset = dataset
-        self.stop_on = stop_on
+        self.judge = Judge(run, say, stop_on, self._origin)
         self.record = Record()
-        self.stopped_for: Finding | None = None
-        """What the training was stopped for."""
         self._say = say
         self._setting: Setting | None = None
         self._start = ""
@@ -67,8 +61,7 @@ class Doctor(Observer):
         self._modes: list[EvaluationRow] = []
         """Losses of the probe in both modes; those of passes stand in the training's own log."""
         self._sampling = Sampling(trainer.settings.steps)
-        self._before: Before | None = None
-        self._told: set[str] = set()
+        self._change: Change | None = None
         self._looked = 0
         self._gone = False
         self._unwritten = False
@@ -96,7 +89,7 @@ class Doctor(Observer):
         """Measure gradients and weights before an update."""
         del step, module
         with self._measuring(in_step=True):
-            self._before = before_update(self.trainer.module)
+            self._change = Change(dict(self.trainer.module.named_parameters()))
 
     def stepped(self, event: StepEvent) -> None:
         """Add the rows of a step."""
@@ -125,22 +118,35 @@ class Doctor(Observer):
         self._ticked_at = time.perf_counter()
 
     def refused(self, refusal: Refusal) -> None:
-        """Keep that a step was undone, and for which pictures."""
-        self._before = None
-        loss = refusal.what == "loss"
-        broken = [
-            name
-            for name, one in zip(refusal.pictures, refusal.losses, strict=True)
-            if not math.isfinite(one)
-        ]
+        """Keep that a step was undone, for which pictures, and which module broke first."""
+        self._change = None
+        of_loss = refusal.what == "loss"
+        pairs = zip(refusal.pictures, refusal.losses, strict=True)
+        broken = [name for name, one in pairs if not math.isfinite(one)]
         self.record.events.append(
             Event(
                 step=refusal.step,
-                kind=events.NON_FINITE_LOSS if loss else events.NON_FINITE_GRADIENT,
+                kind=events.NON_FINITE_LOSS if of_loss else events.NON_FINITE_GRADIENT,
                 where=tuple(broken[:_NAMED]),
                 detail=f"the {refusal.what} was {refusal.value}, the step was undone",
             )
         )
+        if of_loss and not any(one.kind == events.NON_FINITE_MODULE for one in self.record.events):
+            with self._measuring():
+                self._replay(refusal.step)
+
+    def _replay(self, step: int) -> None:
+        """Find the first module whose output is not finite for the pictures that were seen last."""
+        positions, losses = self.trainer.stepper.seen[-1]
+        wrong = ~losses.isfinite().cpu().numpy()
+        chosen = positions[wrong] if wrong.any() else positions
+        if self._prober is None or not len(chosen):
+            return
+        inputs = pictures_at(self.trainer.loader, chosen, self.trainer.device)
+        path, why = self._prober.first_not_finite(inputs)
+        where = (path,) if path else ()
+        found = Event(step=step, kind=events.NON_FINITE_MODULE, where=where, detail=why)
+        self.record.events.append(found)
 
     def passed(self, row: EpochRow) -> None:
         """Look at the record at the end of a pass."""
@@ -165,21 +171,13 @@ class Doctor(Observer):
     def conclude(self) -> None:
         """Write `diagnosis.json`: what can be said without active tests."""
         with self._measuring():
-            diagnosis = self._diagnosis()
-            if diagnosis is not None:
-                self._keep(diagnosis)
+            if self._setting is not None:
+                self._bring_up_to_date()
+                self.judge.conclude(self._setting, self.record)
 
     def reason(self) -> str:
-        """Return the sentence with which the doctor stops a training; empty where it did not."""
-        found = self.stopped_for
-        if found is None:
-            return ""
-        return (
-            f"The doctor stopped the training after step {self.trainer.progress.step:,}, as "
-            f"--stop-on {self.stop_on} says: {_brief(found)} The state is saved; look closer with "
-            f"hubel diagnose {self.run.path}, or go on all the same with: "
-            f"hubel train --resume {self.run.path}"
-        )
+        """Return the sentences with which the doctor stopped the training; empty if it did not."""
+        return self.judge.reason(self.trainer.progress.step)
 
     def _kept(self, step: int) -> Telemetry | None:
         """Return what was measured up to step `step` before; None where nothing usable was."""
@@ -204,16 +202,16 @@ class Doctor(Observer):
         validated = self.dataset.positions(VAL)
         if len(validated):
             few = some_pictures(trainer.loader, self.dataset, validated)
-            self.record.batches.append(batch_row(few.inputs, few.targets, 0, "val"))
+            self.record.batches.append(batch_row(0, "val", few.inputs, few.targets))
 
     def _sample(self, event: StepEvent) -> None:
         """Measure what is to be measured after a step, and look at it early on."""
         step = event.step
-        if self._before is not None:
-            self.record.weights += weight_rows(self._before, event.module, step)
-            self._before = None
+        if self._change is not None:
+            self.record.weights += self._change.rows(step)
+            self._change = None
         if self._sampling.batch(step):
-            self.record.batches.append(batch_row(event.inputs, event.targets, step, "train"))
+            self.record.batches.append(batch_row(step, "train", event.inputs, event.targets))
         if self._sampling.units(step, self.trainer.updater.timeline.total):
             self._probe_units(step, event.pass_number)
         if self._sampling.examined(step, self._looked, at_end=False):
@@ -226,34 +224,20 @@ class Doctor(Observer):
         self._modes += modes
 
     def _look(self, step: int) -> None:
-        """Examine the record; say what is wrong at the root where it was not said before."""
+        """Examine the record, and ask for a stop where that is wanted."""
         self._looked = step
-        diagnosis = self._diagnosis()
-        if diagnosis is None or not diagnosis.causes:
-            return
-        root = diagnosis.causes[0]
-        if root.id not in self._told:
-            self._told.add(root.id)
-            self._say(f"Doctor, after step {step:,}: {_brief(root)}")
-        if self.stop_on is not None and root.severity in _GRAVE[self.stop_on]:
-            self.stopped_for = root
-            self._keep(diagnosis)
-            self.trainer.ask_to_stop()
+        if self._setting is not None:
+            self._bring_up_to_date()
+            if self.judge.look(self._setting, self.record, step):
+                self.trainer.ask_to_stop()
 
-    def _diagnosis(self) -> Diagnosis | None:
-        if self._setting is None:
-            return None
-        self._bring_up_to_date()
-        return examine(Case(self._setting, self.record, with_trials=False))
-
-    def _keep(self, diagnosis: Diagnosis) -> None:
+    def _origin(self) -> Provenance:
         settings = self.trainer.settings
-        origin = provenance(
+        return provenance(
             seed=settings.seed,
             data_digest=self.dataset.inspection.digest,
             threads=settings.threads,
         )
-        write_json(self.run.stage_file("diagnosis"), replace(diagnosis, provenance=origin))
 
     def _bring_up_to_date(self) -> None:
         """Take evaluations out of the training's own log, which each checkpoint has whole."""
@@ -294,7 +278,7 @@ class Doctor(Observer):
             yield
         except Exception as error:  # noqa: BLE001 - no training ends because it cannot be watched
             self._gone = True
-            self._before = None
+            self._change = None
             first = (str(error).strip().splitlines() or [""])[0]
             why = f"{type(error).__name__}: {first}".rstrip(": .")
             self._say(f"The doctor cannot watch this training ({why}); it goes on without.")
@@ -327,8 +311,3 @@ def _without(rows: Sequence[EvaluationRow], others: Sequence[EvaluationRow]) -> 
     """Return the rows that are about something else than all the others are."""
     known = {(row.step, row.split, row.mode, row.pictures) for row in others}
     return [row for row in rows if (row.step, row.split, row.mode, row.pictures) not in known]
-
-
-def _brief(finding: Finding) -> str:
-    """Return a finding in one line: what, how that is known, and what to try."""
-    return f"{finding.what} ({finding.evidence}) {finding.remedy}".strip()

@@ -129,6 +129,12 @@ def some_pictures(loader: BatchLoader, dataset: Dataset, positions: NDArray[np.i
     return _read(loader, few, dataset.labels_of(few))
 
 
+def pictures_at(loader: BatchLoader, positions: NDArray[np.int64], device: torch.device) -> Tensor:
+    """Return the pictures at so many positions, PROBED at most, as a batch."""
+    few = np.asarray(positions[:PROBED], np.int64)
+    return _read(loader, few, np.zeros(len(few), np.int64)).inputs.to(device)
+
+
 def spread(positions: NDArray[np.int64], number: int) -> NDArray[np.int64]:
     """Return at most `number` of the positions, evenly spread over them."""
     places = np.linspace(0, len(positions) - 1, min(number, len(positions)))

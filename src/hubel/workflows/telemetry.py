@@ -93,7 +93,9 @@ def read_telemetry(run: Run) -> Telemetry | None:
         return None
     content = read_json(path, _File)
     try:
-        lists = {name: _rows(content.tables[name], kind) for name, kind in _KINDS.items()}
+        lists: dict[str, Any] = {
+            name: _rows(content.tables[name], kind) for name, kind in _KINDS.items()
+        }
     except (KeyError, ValueError, msgspec.ValidationError) as error:
         raise RunError(
             f"{path} is damaged or was edited: {error}. Restore it, or train anew."

@@ -162,12 +162,13 @@ def sentence(treatment: Treatment) -> str:
         "no difference seen": "made no difference that was seen",
         "made it worse": "made it worse",
     }[treatment.verdict]
-    pairs = treatment.pairs
+    passes = f"{treatment.passes} pass{'es' * (treatment.passes > 1)}"
     text = (
         f"{_said(treatment.options)} {says}: {np.mean(treatment.before):.1%} without, "
         f"{np.mean(treatment.after):.1%} with it on validation; gain {100 * treatment.gain:+.1f} "
         f"points, {100 * treatment.level:g}% interval {100 * treatment.low:+.1f} to "
-        f"{100 * treatment.high:+.1f}, {pairs} pairs of {treatment.passes} pass{'es' * (treatment.passes > 1)}."
+        f"{100 * treatment.high:+.1f}, "
+        f"{treatment.pairs} pairs of {passes}."
     )
     if treatment.shortened:
         text += f" {treatment.shortened}"
