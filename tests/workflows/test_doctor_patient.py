@@ -11,17 +11,16 @@ import torch
 from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-sys.path.insert(0, str(Path(__file__).parent))
 
 import hubel
-from doctored import QUICK
+from doctored import QUICK, Weigh
 from hubel.errors import RunError
-from hubel.results import Run
+from hubel.results import Choice, Plan, Run
+from hubel.results.files import write_json
 from hubel.training.checkpoint import load_newest
 from hubel.workflows.patient import subject_of
 from hubel.workflows.telemetry import read_telemetry, write_record
 from pictures import make_folder
-from test_doctor_watching_train import Weigh
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +82,8 @@ def test_pictures_come_as_the_network_gets_them(run: Run) -> None:
     assert train.inputs.shape == (6, 3, 16, 16)
     assert train.targets.dtype == torch.int64
     assert sorted(train.targets.tolist()) == [0, 0, 0, 1, 1, 1]
-    assert len(val) == run.plan()["steps_per_pass"] * 0 + len(set(val.keys))
+    assert len(val) == len(set(val.keys)) < 100
+    assert not set(val.keys) & set(train.keys)
     classes = run.card().classes
     for key, target in zip(train.keys, train.targets.tolist(), strict=True):
         assert key.startswith(classes[target])
@@ -117,14 +117,9 @@ def test_pictures_that_are_gone_are_said_to_be(run: Run, tmp_path: Path) -> None
 
 
 def test_a_network_that_does_not_fit_its_checkpoint_is_refused(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+    run: Run,
 ) -> None:
     plan = run.plan()
-    changed = run.plan_file.read_text().replace('"width": 8', '"width": 16')
-    assert changed != run.plan_file.read_text()
-    from hubel.results import Choice, Plan
-    from hubel.results.files import write_json
-
     choices = tuple(
         Choice(name=one.name, value={"width": 16}, chosen_by="user", reason="")
         if one.name == "model_arguments"

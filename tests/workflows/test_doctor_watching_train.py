@@ -9,50 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-sys.path.insert(0, str(Path(__file__).parent))
 
 import hubel
-from doctored import QUICK, Listen
+from doctored import QUICK, Listen, Weigh
 from hubel.diagnosis.evidence.record import Record
 from hubel.results import Run
 from hubel.training.events import StepEvent
 from hubel.training.loop import Interrupted
 from hubel.workflows.telemetry import Telemetry, read_telemetry
 from pictures import make_folder
-
-
-class Weigh(Listen):
-    """Measures one parameter by itself, and may stop the training after a step."""
-
-    def __init__(self, stop: int = 0) -> None:
-        super().__init__()
-        self.stop = stop
-        self.before: dict[int, torch.Tensor] = {}
-        self.after: dict[int, torch.Tensor] = {}
-        self.gradients: dict[int, torch.Tensor] = {}
-        self.events: list[StepEvent] = []
-
-    def watches(self, step: int) -> bool:
-        return step in (1, 4)
-
-    def updating(self, step: int, module: nn.Module) -> None:
-        weight = next(module.parameters())
-        assert weight.grad is not None
-        self.before[step] = weight.detach().clone()
-        self.gradients[step] = weight.grad.clone()
-
-    def stepped(self, event: StepEvent) -> None:
-        self.events.append(event)
-        if event.step in self.before:
-            self.after[event.step] = next(event.module.parameters()).detach().clone()
-        if event.step == self.stop:
-            import signal
-
-            signal.raise_signal(signal.SIGINT)
 
 
 @pytest.fixture(scope="module")
