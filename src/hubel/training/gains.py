@@ -36,7 +36,8 @@ def gain_of(before: Floats, after: Floats, *, level: float = 0.95) -> Gain:
     in 94.8% to 99.8% of 1,500 cases each (NumPy 2.4). Few pictures that are alike in all pairs
     leave no deviation; then the interval is narrow.
 
-    Errors: ValueError for fewer than two pairs, or shapes that differ. Source: donner2012closed (joining limits).
+    Errors: ValueError for fewer than two pairs, or shapes that differ.
+    Source: donner2012closed (how limits are joined).
     """
     if before.shape != after.shape or before.ndim != 2 or len(before) < 2 or not before.shape[1]:
         raise ValueError(

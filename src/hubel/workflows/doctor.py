@@ -60,7 +60,9 @@ class Doctor(Observer):
         self._prober: Prober | None = None
         self._modes: list[EvaluationRow] = []
         """Losses of the probe in both modes; those of passes stand in the training's own log."""
-        self._sampling = Sampling(trainer.settings.steps)
+        self._sampling = Sampling(
+            trainer.settings.steps, trainer.settings.batch * trainer.settings.accumulate
+        )
         self._change: Change | None = None
         self._looked = 0
         self._gone = False

@@ -22,9 +22,7 @@ from hubel.diagnosis.watching.units import unit_row, with_outputs
 from hubel.results import Task
 from hubel.training.loop import Trainer
 from hubel.training.outputs import autocast, hits, logits_of, losses_of, share_of_right
-
-PROBED = 64
-"""Pictures of the probe, at most."""
+from hubel.workflows.sampling import PROBED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -12,6 +12,8 @@ EARLY: Final = (1, 2, 4, 8)
 WEIGHTS_EVERY: Final = 16
 MOST_WEIGHTS: Final = 128
 """About so many updates of a training are measured, however long it is."""
+PROBED: Final = 64
+"""Pictures of the probe, at most."""
 UNITS_EVERY: Final = 100
 MOST_UNITS: Final = 40
 _BATCHES: Final = 4
@@ -25,6 +27,8 @@ class Sampling:
     """What is measured when, in a training that was planned to have `planned` updates."""
 
     planned: int
+    step_pictures: int = PROBED
+    """Of an update: where a step is small beside the probe, the probe is measured more seldom."""
 
     def weights(self, step: int) -> bool:
         """Whether gradients, weights and their change are measured in step `step` (from 1)."""
@@ -38,7 +42,8 @@ class Sampling:
 
     def units(self, step: int, total: int) -> bool:
         """Whether the probe goes through the network after step `step`, of `total` by now."""
-        every = max(UNITS_EVERY, -(-self.planned // MOST_UNITS))
+        larger = max(PROBED / self.step_pictures, 1.0)
+        every = max(round(UNITS_EVERY * larger), -(-self.planned // MOST_UNITS))
         return step % every == 0 or step == total
 
     def examined(self, step: int, last: int, *, at_end: bool) -> bool:
