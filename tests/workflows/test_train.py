@@ -61,7 +61,8 @@ def test_a_run_folder_holds_everything(finished: Run, folder: Path) -> None:
     assert names == {
         "options.toml", "plan.json", "model.json", "model.safetensors", "checkpoint", "log.csv",
         "data.json", "data.csv", "check.json", "train.json", "evaluate.json", "calibration.json",
-        "predictions.csv", "report.html", "tensorboard", ".lock",
+        "predictions.csv", "report.html", "tensorboard", ".lock", "telemetry.json",
+        "diagnosis.json",
     }  # fmt: skip
     options = tomllib.loads(finished.options_file.read_text())
     assert options["source"] == str(folder)

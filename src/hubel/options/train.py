@@ -27,6 +27,7 @@ Balance = Literal["none", "weights", "sampling"]
 Precision = Literal["float32", "bfloat16", "float16"]
 Compiling = Literal["auto", "yes", "no"]
 NonFinite = Literal["stop", "skip"]
+StopOn = Literal["error", "warning"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +129,14 @@ class TrainOptions(PreprocessingOptions):
     non_finite: NonFinite | None = None
     """What happens where a loss or a gradient is not a finite number: stop saves the state before
     the step, skip undoes the step and goes on without its pictures [default: stop]."""
+
+    doctor: bool = True
+    """Watch the training, say in one line what is wrong with it, and write diagnosis.json; it never
+    changes a bit of the training."""
+
+    stop_on: StopOn | None = None
+    """Stop, with the state saved, when the doctor finds something of this severity or worse
+    [default: never]."""
 
     patience: int | None = None
     """Stop after this many passes without a better validation score."""

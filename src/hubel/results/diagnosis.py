@@ -55,11 +55,21 @@ class Treatment:
     gain: float
     """Mean of `after` less `before`."""
     low: float
-    """Ends of the 95% interval of the gain."""
+    """Ends of the interval of the gain, at 95% for the first attempt."""
     high: float
     seconds: float
     verdict: Literal["helped", "no difference seen", "made it worse"]
     """`helped` only where the whole interval is above 0."""
+    level: float = 0.95
+    """Of the interval: higher for later attempts, so that one of several does not help by luck."""
+    cause: str = ""
+    """Id of the finding whose prescription it was."""
+    passes: int = 0
+    """Passes of each retrain, without the change."""
+    shortened: str = ""
+    """Why that is fewer than the run's own; empty where it is not."""
+    command: str = ""
+    """The command that trains anew with the change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,3 +90,6 @@ class Diagnosis:
     """Updates that had been done."""
     provenance: Provenance | None = None
     treatment: Treatment | None = None
+    """The attempt that helped, else the first one."""
+    attempts: tuple[Treatment, ...] = ()
+    """All prescriptions that were tried, in their order."""

@@ -101,11 +101,15 @@ def _plain(value: Any) -> Any:
     raise NotImplementedError(f"{type(value).__name__} has no place in JSON")
 
 
-def write_json(path: Path, result: Any) -> None:
-    """Write a result dataclass to `path` as JSON with its digest, atomically."""
+def write_json(path: Path, result: Any, *, indent: int = 2) -> None:
+    """Write a result dataclass to `path` as JSON with its digest, atomically.
+
+    With `indent` 0 it stands on one line: for long tables of numbers.
+    """
     values: dict[str, Any] = msgspec.json.decode(to_json(result, indent=0))
     sealed = {**values, DIGEST: digest_of(values)}
-    write_bytes(path, msgspec.json.format(msgspec.json.encode(sealed), indent=2) + b"\n")
+    data = msgspec.json.encode(sealed)
+    write_bytes(path, (msgspec.json.format(data, indent=indent) if indent else data) + b"\n")
 
 
 def digest_of(values: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,8 +37,15 @@ class StepEvent:
     loss: float
     accuracy: float
     """Share of right answers in the pass so far; NaN where the task has no classes."""
+    step_accuracy: float
+    """Share of right answers among the step's own pictures; NaN where the task has no classes."""
     pictures: int
+    backwards: int
+    """Backward passes whose gradients the update took."""
     inputs: Tensor
+    """Of the last group of pictures that went through the network together; so are the two below.
+    """
+    targets: Tensor
     outputs: Tensor
     module: nn.Module
     phases: Phases
@@ -68,11 +76,25 @@ class Observer:
     def started(self, settings: Settings, step: int) -> None:
         """Training begins, or goes on, after `step` updates."""
 
+    def watches(self, step: int) -> bool:
+        """Whether `updating` is to be called in step `step` (from 1); other steps cost nothing."""
+        del step
+        return False
+
+    def updating(self, step: int, module: nn.Module) -> None:
+        """The gradients of a watched step stand at the weights as the optimizer gets them.
+
+        It is called again where memory ran out and the step is repeated.
+        """
+
     def stepped(self, event: StepEvent) -> None:
-        """One update is done."""
+        """One update is done; the gradients are cleared."""
 
     def passed(self, row: EpochRow) -> None:
         """One pass over the training split is done and its validation measured."""
+
+    def saving(self, step: int) -> None:
+        """A checkpoint of the state after `step` updates is about to be written."""
 
     def saved(self, path: Path) -> None:
         """A checkpoint was written."""
@@ -91,3 +113,18 @@ class Observer:
 
     def ended(self) -> None:
         """Training is over, well or not."""
+
+
+def told_before_update(
+    observers: Iterable[Observer], step: int, module: nn.Module
+) -> Callable[[], None] | None:
+    """Return what tells those who watch step `step` of its gradients; None where nobody does."""
+    watching = [observer for observer in observers if observer.watches(step)]
+    if not watching:
+        return None
+
+    def tell() -> None:
+        for observer in watching:
+            observer.updating(step, module)
+
+    return tell

@@ -25,14 +25,14 @@ from hubel.training.body import Body
 from hubel.training.budget import MILESTONES
 from hubel.training.checkpoint import Checkpoint
 from hubel.training.distribution import ALONE, World
-from hubel.training.events import Observer, Phases, StepEvent
+from hubel.training.events import Observer, Phases, StepEvent, told_before_update
 from hubel.training.feed import Feed
 from hubel.training.halving import Halvings, Room
 from hubel.training.hardware.devices import same_bits
 from hubel.training.inference import device_of
 from hubel.training.keeping import Keeping
 from hubel.training.nonfinite import Limits, NotFinite, refusal_of, stopped, undone
-from hubel.training.outputs import LossFunction
+from hubel.training.outputs import LossFunction, share_of_right
 from hubel.training.portions import Portions
 from hubel.training.progress import Progress
 from hubel.training.settings import Settings
@@ -224,6 +224,9 @@ class Trainer:
         progress = self.progress
         place = progress.step % self.settings.steps_per_pass
         self.stepper.at_once = self.room.training.at_once(progress.step)
+        self.stepper.before_update = told_before_update(
+            self.observers, progress.step + 1, self.module
+        )
         try:
             taken = self.stepper.take(feed, place=place, step=progress.step)
         except NotFinite as error:
@@ -249,8 +252,11 @@ class Trainer:
             lr=taken.lr,
             loss=found.loss,
             accuracy=self._accuracy(),
+            step_accuracy=share_of_right(self.settings.task, found.hits, pictures),
             pictures=pictures,
+            backwards=found.backwards,
             inputs=found.inputs,
+            targets=found.targets,
             outputs=found.logits,
             module=self.module,
             phases=Phases(
@@ -301,9 +307,7 @@ class Trainer:
 
     def _accuracy(self) -> float:
         """Return the share of right answers in the pass so far; NaN without classes."""
-        if self.settings.task != "classification" or not self.progress.pictures:
-            return math.nan
-        return self.progress.hits / self.progress.pictures
+        return share_of_right(self.settings.task, self.progress.hits, self.progress.pictures)
 
     def _close_pass(self) -> EpochRow:
         """Validate, log, remember the best, and write a checkpoint."""
@@ -361,6 +365,7 @@ class Trainer:
         """Write all state to the run folder; the checkpoint before it stays as `previous`."""
         if not self.world.is_writer:
             return
+        self._tell(lambda observer: observer.saving(self.progress.step))
         path = self.keeping.save(self.progress)
         self._saved_at = time.perf_counter()
         self._tell(lambda observer: observer.saved(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -65,3 +66,8 @@ def hits(logits: Tensor, targets: Tensor, task: Task) -> int:
         return 0
     truth = targets.argmax(1) if targets.ndim == 2 else targets
     return int((logits.detach().argmax(1) == truth).sum())
+
+
+def share_of_right(task: Task, hits: int, pictures: int) -> float:
+    """Return hits / pictures; NaN where the task has no classes, or where there are no pictures."""
+    return hits / pictures if task == "classification" and pictures else math.nan

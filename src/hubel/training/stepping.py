@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,8 +42,12 @@ class Gradients:
     """Right answers; 0 where the task has no classes."""
     inputs: Tensor
     """Of the last group of pictures that went through the network together."""
+    targets: Tensor
+    """Of the last group."""
     logits: Tensor
     """Of the last group, detached."""
+    backwards: int
+    """Groups that went through the network."""
     load_s: float
     forward_s: float
     loss_s: float
@@ -88,6 +92,8 @@ class Stepper:
         """Most pictures at a time; None where all of a batch go at once."""
         self.seen: list[tuple[NDArray[Any], Tensor]] = []
         """Positions and losses of the pictures of the step under way, group by group."""
+        self.before_update: Callable[[], None] | None = None
+        """Called where gradients are as the optimizer gets them; None costs nothing."""
         self._undo: Undo | None = None
         self._updated = False
 
@@ -134,7 +140,7 @@ class Stepper:
         pictures = feed.pictures_of(place)
         found = self.gradients(feed.batches(place), pictures=pictures)
         started = time.perf_counter()
-        lr = self.updater.update(step)
+        lr = self.updater.update(step, self.before_update)
         self._updated = True
         if self.average:
             self.average.update(self.module, step + 1)
@@ -147,7 +153,7 @@ class Stepper:
         """
         times = [0.0, 0.0, 0.0, 0.0]
         total, right = 0.0, 0
-        inputs = logits = torch.empty(0)
+        inputs = targets = logits = torch.empty(0)
         self.seen = []
         for batch in batches:
             times[0] += batch.waited_s
@@ -183,7 +189,9 @@ class Stepper:
             loss=total,
             hits=right,
             inputs=inputs,
+            targets=targets,
             logits=logits,
+            backwards=len(self.seen),
             load_s=load_s,
             forward_s=forward_s,
             loss_s=loss_s,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -63,9 +63,10 @@ class Updater:
         """
         return self.scaler.scale(loss)
 
-    def update(self, step: int) -> float:
+    def update(self, step: int, before: Callable[[], None] | None = None) -> float:
         """Take the gradients into the weights, clear them, and return the head's learning rate.
 
+        `before` is called when the gradients are as the optimizer gets them, scaling taken out.
         Errors: NotFinite, before anything but the gradients was changed, where the norm of the
         whole gradient is not a finite number.
         """
@@ -81,6 +82,8 @@ class Updater:
             raise NotFinite("norm of the gradient", float(norm))
         if self.settings.clip:
             nn.utils.clip_grads_with_norm_(self.parameters, self.settings.clip, norm)
+        if before is not None:
+            before()
         self._mark()
         self.scaler.step(self.optimizer)
         self._marks = []

@@ -63,6 +63,7 @@ RESUMABLE: Final = frozenset(
     {
         *("resume", "epochs", "non_finite", "json", "verbose", "processes", "restarts"),
         *("trust_code", "allow_leaks", "checkpoint_every"),
+        *("doctor", "stop_on"),
     }
 )
 """What may be set beside --resume; everything else is frozen in the run's plan."""
@@ -99,6 +100,11 @@ def check_ranges(options: TrainOptions) -> None:
     if options.cache not in {"auto", "none"}:
         parse_size(options.cache, "--cache")
     choose_device(options.device)
+    if options.stop_on is not None and not options.doctor:
+        raise UsageError(
+            f"--stop-on {options.stop_on} asks the doctor to stop the training, and --no-doctor "
+            "sends it away: leave out one of them."
+        )
 
 
 def check_fresh(options: TrainOptions) -> None:

@@ -45,12 +45,19 @@ from hubel.workflows.transfer import Start, like_run, published_of, run_of, star
 
 
 def begin(
-    run: Run, opened: Source, asked: TrainOptions, session: Session, *, again: bool = False
+    run: Run,
+    opened: Source,
+    asked: TrainOptions,
+    session: Session,
+    *,
+    again: bool = False,
+    dataset: Dataset | None = None,
 ) -> tuple[Dataset, Keeper | None, Trainer]:
     """Do all that comes before the first step; whatever is killed in it can begin again.
 
-    `again` where the options were read from the run, which must not make code run by itself. The
-    keeper is None in processes that do not write.
+    `again` where the options were read from the run, which must not make code run by itself;
+    `dataset` where the pictures were inspected and split before. The keeper is None in processes
+    that do not write.
     """
     base = run_of(asked.model)
     options = like_run(asked, base) if base else asked
@@ -60,7 +67,8 @@ def begin(
     world.first(lambda: write_bytes(run.options_file, kept))
     if session.lock.problem:
         watcher.said(session.lock.problem)
-    dataset = _inspected(opened, options, session)
+    if dataset is None:
+        dataset = _inspected(opened, options, session)
     draft = draft_settings(
         options, world.first(lambda: _facts(options, opened, dataset, start, run))
     )

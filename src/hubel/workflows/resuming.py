@@ -97,7 +97,7 @@ def resume(options: TrainOptions, source: str | Path | Source | None, session: S
         keepers.append(Keeper(run, beginning, session.lock, watcher.said))
 
     world.first(begin)
-    return go_on(run, dataset, keepers[0] if keepers else None, trainer, session)
+    return go_on(run, dataset, keepers[0] if keepers else None, trainer, session, options)
 
 
 def _is_complete(run: Run) -> bool:

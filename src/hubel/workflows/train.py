@@ -114,7 +114,7 @@ def _train_new(source: str | Path | Source | None, options: TrainOptions, sessio
         if world.is_writer and not run.plan_file.is_file():
             _remove(run)
         raise
-    return go_on(run, dataset, keeper, trainer, session)
+    return go_on(run, dataset, keeper, trainer, session, options)
 
 
 def _begin_again(
@@ -136,7 +136,7 @@ def _begin_again(
     world.note_run(run.path)
     opened = _opened(named if source is None else source, kept)
     dataset, keeper, trainer = begin(run, opened, kept, session, again=True)
-    return go_on(run, dataset, keeper, trainer, session)
+    return go_on(run, dataset, keeper, trainer, session, kept)
 
 
 def _opened(source: str | Path | Source, options: TrainOptions) -> Source:

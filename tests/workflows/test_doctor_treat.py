@@ -1,0 +1,214 @@
+"""`--treat`: paired retrains on the run's own split, and only what was measured is claimed."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import hubel
+from doctored import QUICK, Listen
+from hubel.errors import UsageError
+from hubel.options import TrainOptions
+from hubel.results import Diagnosis, Prescription, Run
+from hubel.workflows import pairing
+from hubel.workflows.changing import changed
+from hubel.workflows.pairing import original_of, picture_scores, retrain, short_options
+from hubel.workflows.treat import (
+    Candidate,
+    candidates_of,
+    random_prescription,
+    treat,
+    try_candidates,
+)
+from pictures import make_folder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("made")
+    pictures = make_folder(folder / "pictures", each=20)
+    return hubel.train(pictures, out=folder / "run", lr=1e-7, **QUICK)
+
+
+@pytest.fixture
+def made_up(monkeypatch: pytest.MonkeyPatch) -> list[TrainOptions]:
+    """Replace retrains by made-up scores: a rate above 0.01 is right, one below 1e-9 is wrong."""
+    asked: list[TrainOptions] = []
+
+    def score(_original: Any, options: TrainOptions) -> pairing.Retrain:
+        asked.append(options)
+        rate = options.lr or 0.0
+        share = 0.9 if rate > 0.01 else 0.1 if rate < 1e-9 else 0.5
+        scores = (np.random.default_rng(options.seed).random(200) < share).astype(np.float64)
+        return pairing.Retrain(scores=scores, seconds=1.0)
+
+    monkeypatch.setattr("hubel.workflows.treat.retrain", score)
+    return asked
+
+
+def diagnosis_of(run: Run, *options: dict[str, str]) -> Diagnosis:
+    found = run.diagnosis()
+    assert found is not None
+    prescriptions = tuple(
+        Prescription(cause=f"rate/{number}", what="", options=one)
+        for number, one in enumerate(options)
+    )
+    return replace(found, prescriptions=prescriptions)
+
+
+def test_a_retrain_is_the_training_that_the_options_ask_for(run: Run, tmp_path: Path) -> None:
+    original = original_of(run)
+    options = short_options(original, run.plan()["seed"], original.passes)
+    states, threads = torch.get_rng_state(), torch.get_num_threads()
+    again = retrain(original, options)
+    assert torch.equal(torch.get_rng_state(), states)
+    assert torch.get_num_threads() == threads
+    training = run.training()
+    assert training is not None
+    assert again.scores.mean() == pytest.approx(training.best_val_score)
+    assert original.passes == 2
+    other = retrain(original, changed(options, {"--lr": "0.005"}))
+    assert other.scores.shape == again.scores.shape
+    assert other.scores.mean() != pytest.approx(again.scores.mean())
+
+
+def test_a_retrain_leaves_nothing_behind(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    before = sorted(path.name for path in run.path.iterdir())
+    retrain(original_of(run), short_options(original_of(run), 3, 1))
+    assert list(tmp_path.iterdir()) == []
+    assert sorted(path.name for path in run.path.iterdir()) == before
+
+
+def test_what_helps_is_measured_and_kept(run: Run, made_up: list[TrainOptions]) -> None:
+    listen = Listen()
+    found = treat(run, diagnosis_of(run, {"--lr": "0.1"}), seed=5, watcher=listen)
+    assert found.verdict == "helped"
+    assert found.low > 0
+    assert found.gain == pytest.approx(np.mean(found.after) - np.mean(found.before))
+    assert (found.pairs, found.passes, found.cause, found.level) == (3, 2, "rate/0", 0.95)
+    assert [(one.seed, one.lr) for one in made_up] == [
+        (5, 1e-7), (6, 1e-7), (7, 1e-7), (5, 0.1), (6, 0.1), (7, 0.1),
+    ]  # fmt: skip
+    assert all((one.epochs, one.doctor, one.budget) == (2, False, None) for one in made_up)
+    assert " --lr 0.1 " in f"{found.command} "
+    assert found.command.startswith("hubel train ")
+    kept = run.diagnosis()
+    assert kept is not None
+    assert kept.treatment == found
+    assert kept.attempts == (found,)
+    assert len(listen.sentences) == 1
+    assert "--lr 0.1 helped: 48.5% without, 90.3% with it on validation" in listen.sentences[0]
+    assert f"Train with it: {found.command}" in listen.sentences[0]
+
+
+def test_all_attempts_are_told_and_the_one_that_helps_is_the_last(
+    run: Run, made_up: list[TrainOptions]
+) -> None:
+    listen = Listen()
+    wanted = diagnosis_of(run, {"--lr": "1e-8"}, {"--lr": "1e-10"}, {"--lr": "0.1"})
+    found = treat(run, wanted, watcher=listen)
+    kept = run.diagnosis()
+    assert kept is not None
+    assert [one.verdict for one in kept.attempts] == [
+        "no difference seen", "made it worse", "helped",
+    ]  # fmt: skip
+    assert found == kept.attempts[2]
+    assert [one.level for one in kept.attempts] == [0.95, 0.975, 0.9875]
+    # The trainings without a change are made once.
+    assert len(made_up) == 3 + 3 * 3
+    assert len(listen.sentences) == 3
+
+
+def test_no_cure_is_claimed_where_none_was_seen(run: Run, made_up: list[TrainOptions]) -> None:
+    found = treat(run, diagnosis_of(run, {"--lr": "1e-8"}, {"--lr": "2e-8"}))
+    assert found.verdict == "no difference seen"
+    assert found.options == {"--lr": "1e-8"}
+
+
+def test_a_candidate_that_does_not_fit_is_left_out(run: Run, made_up: list[TrainOptions]) -> None:
+    listen = Listen()
+    wanted = diagnosis_of(run, {"--lr": "fast"}, {"--lr": "0.1"})
+    assert treat(run, wanted, watcher=listen).options == {"--lr": "0.1"}
+    assert "--lr fast cannot be applied: --lr cannot be 'fast'" in listen.sentences[0]
+    with pytest.raises(UsageError, match="No prescription could be applied to .*cannot be 'fast'"):
+        treat(run, diagnosis_of(run, {"--lr": "fast"}))
+
+
+def test_a_share_and_a_budget_shorten_the_retrains(run: Run, made_up: list[TrainOptions]) -> None:
+    candidate = Candidate(options={"--lr": "0.1"})
+    (found,) = try_candidates(run, [candidate], share=0.5)
+    assert found.passes == 1
+    assert found.shortened == (
+        "Each retrain has 1 of the run's 2 passes, since a share of 0.5 was asked for."
+    )
+    (found,) = try_candidates(run, [candidate], budget=1e-3)
+    assert found.shortened.endswith("since the budget is 0.001 s.")
+    assert {one.epochs for one in made_up} == {1}
+
+
+def test_nothing_to_try_is_said(run: Run) -> None:
+    with pytest.raises(
+        UsageError, match="Nothing in the diagnosis of .* can be treated by options"
+    ):
+        treat(run, diagnosis_of(run))
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"pairs": 1}, "needs 2 pairs of retrains or more, not 1"),
+        ({"share": 0.0}, "share of a run's passes is above 0 and up to 1, not 0"),
+        ({"budget": 0.0}, "budget of a treatment is above 0 seconds, not 0"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(changes: dict[str, Any], says: str, run: Run) -> None:
+    with pytest.raises(UsageError, match=says):
+        treat(run, diagnosis_of(run, {"--lr": "0.1"}), **changes)
+
+
+def test_a_run_without_validation_cannot_be_treated(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = original_of(run).dataset
+    none = replace(dataset, splits=np.zeros_like(dataset.splits))
+    monkeypatch.setattr(pairing, "own_dataset", lambda *_: none)
+    with pytest.raises(UsageError, match="measured on the validation split, but .* has none"):
+        original_of(run)
+
+
+def test_the_same_options_are_tried_once(run: Run) -> None:
+    wanted = diagnosis_of(run, {"--lr": "1"}, {}, {"--lr": "1"}, {"--batch": "8"})
+    assert [one.cause for one in candidates_of(wanted)] == ["rate/0", "rate/3"]
+
+
+def test_scores_of_pictures_average_to_the_score() -> None:
+    logits = np.array([[1, 0], [0, 1], [np.nan, 0]], np.float32)
+    assert picture_scores("classification", logits, np.array([0, 0, 0])).tolist() == [1, 0, 0]
+    labels = np.array([[1, 0], [1, 1], [0, 0]])
+    scores = picture_scores("multilabel", np.array([[2, -1], [2, -1], [np.inf, 1]]), labels)
+    assert scores.tolist() == [1, 0.5, 0]
+    truths = np.array([[1.0], [2.0], [6.0]])
+    answers = np.array([[1.0], [3.0], [5.0]])
+    wanted = 1 - ((answers - truths) ** 2).sum() / ((truths - truths.mean()) ** 2).sum()
+    assert picture_scores("regression", answers, truths).mean() == pytest.approx(wanted)
+
+
+def test_random_prescriptions_can_be_applied() -> None:
+    generator = np.random.default_rng(0)
+    drawn = [random_prescription(generator) for _ in range(50)]
+    rates = [changed(TrainOptions(), one).lr for one in drawn]
+    assert all(rate is not None and 1e-5 <= rate <= 1 for rate in rates)
+    assert len({tuple(one) for one in drawn}) > 10
+    again = np.random.default_rng(0)
+    assert [random_prescription(again) for _ in range(50)] == drawn
