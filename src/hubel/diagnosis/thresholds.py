@@ -20,7 +20,13 @@ class Threshold:
     """Bibliography key; `calibrated` where it was set on the calibration half of the suite."""
 
 
-_ROWS: Final[tuple[Threshold, ...]] = ()
+_ROWS: Final[tuple[Threshold, ...]] = (
+    # causes
+    Threshold(
+        "causes.support", 0.5, "share of an effect's confidence that speaks for its cause", "hubel"
+    ),
+    Threshold("causes.most", 0.99, "confidence of a cause that is not certain, at most", "hubel"),
+)
 
 THRESHOLDS: Final[Mapping[str, Threshold]] = MappingProxyType({row.name: row for row in _ROWS})
 
