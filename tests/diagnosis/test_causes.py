@@ -6,12 +6,12 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
+from tests.diagnosis.ids import IDS
 
 from hubel.diagnosis import causes, table
 from hubel.diagnosis.brings_about import BRINGS_ABOUT, EDGES, EFFECTS
 from hubel.diagnosis.causes import combined, explained_by, ranked, roots
 from hubel.diagnosis.symptom import Sign, Symptom, Well
-from tests.diagnosis.ids import IDS
 
 ROOT = Path(__file__).parents[2]
 
