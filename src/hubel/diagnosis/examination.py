@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from hubel.diagnosis.case import Case
 from hubel.diagnosis.causes import combined, ranked
+from hubel.diagnosis.courses import courses_of
 from hubel.diagnosis.prescriptions import prescribe
 from hubel.diagnosis.symptom import Reading, Sign, Symptom, Unknown, Well
 from hubel.diagnosis.table import SYMPTOMS
@@ -23,12 +24,17 @@ def examine(
     silence: Collection[str] = (),
     provenance: Provenance | None = None,
     progress: Progress | None = None,
+    known: Mapping[str, Reading] | None = None,
 ) -> Diagnosis:
     """Return what is wrong with the training of `case`, the root cause first.
 
-    `silence` holds ids of symptoms that are not looked for.
+    `silence` holds ids of symptoms that are not looked for. `known` holds readings that stand where
+    a rule could not tell.
     """
     readings = _readings(case, silence, progress)
+    for name, reading in (known or {}).items():
+        if isinstance(readings.get(name), Unknown):
+            readings[name] = reading
     alarms = {
         name: reading
         for name, reading in readings.items()
@@ -64,6 +70,7 @@ def examine(
         unchecked=unchecked,
         step=case.record.steps[-1].step if case.record.steps else 0,
         provenance=provenance,
+        courses=courses_of(case.record) if case.record.steps else None,
     )
 
 

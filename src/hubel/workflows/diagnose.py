@@ -1,0 +1,288 @@
+"""What is wrong with a training, and what to change; the public function `diagnose`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from hubel.data.source import Source
+from hubel.diagnosis.brings_about import BRINGS_ABOUT
+from hubel.diagnosis.case import Case
+from hubel.diagnosis.evidence.subject import Subject
+from hubel.diagnosis.examination import examine
+from hubel.diagnosis.symptom import Reading, Sign, Well
+from hubel.diagnosis.table import SYMPTOMS
+from hubel.diagnosis.trials.table import TRIALS
+from hubel.diagnosis.trials.trial import Trial
+from hubel.errors import HubelError, RunError, UsageError, look_up
+from hubel.options import DiagnoseOptions
+from hubel.options.gathering import gather_options
+from hubel.results import Diagnosis, Prescription, Run, SymptomEntry
+from hubel.results.files import write_json
+from hubel.training.provenance import provenance
+from hubel.workflows.beforehand import Beforehand, beforehand
+from hubel.workflows.own_pictures import planned
+from hubel.workflows.patient import subject_of
+from hubel.workflows.report import write_report
+from hubel.workflows.telemetry import Telemetry, read_telemetry
+
+Progress = Callable[[str, int, int], None]
+"""Told what is done now, how much of it is done, and how much there is of it."""
+
+TRIED_BEFORE: Final[Mapping[str, str]] = {
+    "one-batch": "fit/cannot-fit-batch",
+    "zeroed-input": "fit/ignores-input",
+}
+"""Active tests that a training which has not begun is put to, and the symptoms that they show."""
+NOT_TRAINED: Final = (
+    "Nothing was trained yet: whether it learns, overfits, diverges or is slow shows in the "
+    "training, which the doctor watches."
+)
+_TRIAL_CONFIDENCE: Final = 0.9
+_BEFORE: Final = ("model", "model_arguments", "size", "recipe", "optimizer", "lr", "batch",
+                  "augment")  # fmt: skip
+"""Options that say how a training will be; a run has them already."""
+
+
+def diagnose(
+    subject: Run | str | Path | Source,
+    *,
+    options: DiagnoseOptions | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Diagnosis:
+    """Return what is wrong with a training, the root cause first, and what to change.
+
+    `subject` is a run of `hubel train`, finished or not, or a source of pictures; then what would
+    be trained on it is looked at, before its first step. `settings` are the fields of
+    `hubel.options.DiagnoseOptions`, or `options` holds them all. In a run it writes
+    `diagnosis.json` and the report anew; nothing else of the run changes. `progress` is told what
+    is done now.
+
+    Errors: UsageError for a subject that is neither, and for options and symptoms that do not
+    exist; RunError for a run that is damaged or that the doctor did not watch; before a training,
+    those of `hubel train`.
+    """
+    options = gather_options(DiagnoseOptions, options, settings)
+    for name in options.silence:
+        look_up(SYMPTOMS, name, "symptom")
+    run = _run_of(subject)
+    if run is not None:
+        _refuse_for_run(run, options)
+        return _of_run(run, options, progress)
+    assert not isinstance(subject, Run), "a Run is a run"
+    if options.treat:
+        raise UsageError(
+            f"--treat retrains a run, and {_name(subject)} is none: train first, with hubel train "
+            f"{_name(subject)}."
+        )
+    return _of_source(subject, options, progress)
+
+
+def symptoms() -> tuple[SymptomEntry, ...]:
+    """Return every symptom that is looked for: what it means, its statistic, threshold, source."""
+    return tuple(
+        SymptomEntry(
+            id=one.id,
+            meaning=one.meaning,
+            tier=one.tier,
+            statistic=one.statistic,
+            threshold=one.threshold,
+            severity=one.severity,
+            remedy=one.remedy,
+            source=one.source,
+            brings_about=BRINGS_ABOUT.get(one.id, ()),
+        )
+        for one in SYMPTOMS.values()
+    )
+
+
+def _name(subject: str | Path | Source) -> str:
+    return subject.name if isinstance(subject, Source) else str(subject)
+
+
+def _run_of(subject: Run | str | Path | Source) -> Run | None:
+    """Return the run that is meant; None for a source of pictures.
+
+    Errors: UsageError where there is neither.
+    """
+    if isinstance(subject, Run | Source):
+        return Run.open(subject.path) if isinstance(subject, Run) else None
+    run = Run(Path(subject))
+    if run.plan_file.is_file() or run.options_file.is_file():
+        return Run.open(run.path)
+    if not run.path.expanduser().exists() and str(subject) != "digits":
+        raise UsageError(
+            f"There is neither a run nor a source of pictures {str(subject)!r}: name the folder "
+            "that hubel train has made, or the pictures that you want to train on."
+        )
+    return None
+
+
+def _refuse_for_run(run: Run, options: DiagnoseOptions) -> None:
+    """Raise UsageError for options that say how a training will be, beside one that was."""
+    default = DiagnoseOptions()
+    for name in _BEFORE:
+        if getattr(options, name) != getattr(default, name):
+            raise UsageError(
+                f"--{name.replace('_', '-')} says how a training will be, but {run.path} is a run, "
+                "whose plan says it: leave it out, or name the source of the pictures."
+            )
+
+
+def _of_run(run: Run, options: DiagnoseOptions, progress: Progress | None) -> Diagnosis:
+    telemetry = _telemetry(run)
+    notes: list[str] = []
+    if not run.finished:
+        notes.append("The training did not end; this is how far it came.")
+    patient = _patient(run, options, notes) if options.trials else None
+    diagnosis = examine(
+        Case(telemetry.setting, telemetry.record, patient, with_trials=options.trials),
+        silence=options.silence,
+        progress=progress,
+        provenance=provenance(
+            seed=planned(run, "seed"), data_digest=_data_digest(run), model_digest=""
+        ),
+    )
+    diagnosis = replace(
+        diagnosis,
+        subject=str(run.path),
+        notes=tuple(notes),
+        prescriptions=tuple(
+            _with_command(one, _again(run)) for one in diagnosis.prescriptions
+        ),
+    )  # fmt: skip
+    if options.treat and diagnosis.causes:
+        diagnosis = replace(diagnosis, treatment=_treated(run, diagnosis, options))
+    write_json(run.stage_file("diagnosis"), diagnosis)
+    write_report(run)
+    return diagnosis
+
+
+def _telemetry(run: Run) -> Telemetry:
+    """Return what was measured of a run; RunError where nothing was."""
+    telemetry = read_telemetry(run)
+    if telemetry is not None:
+        return telemetry
+    if not run.finished:
+        raise RunError(
+            f"{run.path} holds no telemetry yet: its training was stopped before the doctor had "
+            f"written any. Go on with: hubel train --resume {run.path}"
+        )
+    raise RunError(
+        f"{run.path} holds no telemetry.json: it was trained without the doctor. Train again to "
+        f"diagnose it: {shlex.join(_again(run))}"
+    )
+
+
+def _patient(run: Run, options: DiagnoseOptions, notes: list[str]) -> Subject | None:
+    """Return network and pictures for active tests; where they cannot be had, note why."""
+    try:
+        patient = subject_of(run, trust_code=options.trust_code)
+    except HubelError as error:
+        notes.append(f"No active tests were made: {error}")
+        return None
+    if patient.missing:
+        notes.append(f"Tests that need the pictures were not made: {patient.missing}")
+    return patient
+
+
+def _treated(run: Run, diagnosis: Diagnosis, options: DiagnoseOptions) -> Any:
+    from hubel.workflows.treat import treat
+
+    return treat(run, diagnosis, options=options)
+
+
+def _data_digest(run: Run) -> str:
+    inspection = run.inspection()
+    return "" if inspection is None else inspection.digest
+
+
+def _again(run: Run) -> tuple[str, ...]:
+    """Return the command that makes the training of a run again."""
+    if run.options_file.is_file():
+        return ("hubel", "train", "--config", str(run.options_file))
+    return ("hubel", "train", str(planned(run, "source")))
+
+
+def _with_command(prescription: Prescription, again: tuple[str, ...]) -> Prescription:
+    if not prescription.options:
+        return prescription
+    flags = [word for option in prescription.options.items() for word in option]
+    return replace(prescription, command=shlex.join([*again, *flags]))
+
+
+def _of_source(
+    source: str | Path | Source, options: DiagnoseOptions, progress: Progress | None
+) -> Diagnosis:
+    def scanning(done: int, total: int) -> None:
+        if progress is not None:
+            progress("looking at pictures", done, total)
+
+    with beforehand(source, options, scanning) as made:
+        case = Case(made.setting, made.record, made.subject, with_trials=options.trials)
+        known = _tried(case, progress) if options.trials else {}
+        diagnosis = examine(
+            case,
+            silence=options.silence,
+            progress=progress,
+            known=known,
+            provenance=provenance(seed=options.seed, data_digest=made.digest),
+        )
+    again = _planned_command(source, options)
+    return replace(
+        diagnosis,
+        subject=made.name,
+        notes=tuple(_notes_before(made)),
+        prescriptions=tuple(_with_command(one, again) for one in diagnosis.prescriptions),
+    )
+
+
+def _tried(case: Case, progress: Progress | None) -> dict[str, Reading]:
+    """Put a training that has not begun to active tests; they show what no rule can know yet."""
+    found: dict[str, Reading] = {}
+    wanted = [name for name in TRIED_BEFORE if name in TRIALS]
+    for done, name in enumerate(wanted):
+        if progress is not None:
+            progress(name, done, len(wanted))
+        outcome = case.trials.make(name)
+        if not isinstance(outcome, Trial):
+            continue
+        symptom = SYMPTOMS.get(TRIED_BEFORE[name])
+        if symptom is not None:
+            found[symptom.id] = (
+                Well(evidence=outcome.evidence, measured=outcome.measured)
+                if outcome.healthy
+                else Sign(
+                    what=symptom.meaning,
+                    evidence=outcome.evidence,
+                    where=outcome.where,
+                    confidence=_TRIAL_CONFIDENCE,
+                    confirmed=True,
+                    measured=outcome.measured,
+                )
+            )
+    return found
+
+
+def _notes_before(made: Beforehand) -> list[str]:
+    notes = [NOT_TRAINED]
+    errors = [finding for finding in made.findings if finding.severity == "error"]
+    if errors:
+        notes.append(f"In the pictures: {errors[0].what} hubel data tells more.")
+    return notes
+
+
+def _planned_command(source: str | Path | Source, options: DiagnoseOptions) -> tuple[str, ...]:
+    """Return the command that trains what was looked at."""
+    words = ["hubel", "train", _name(source)]
+    for name in _BEFORE:
+        value = getattr(options, name)
+        flag = f"--{name.replace('_', '-')}"
+        entries = value if isinstance(value, tuple) else () if value is None else (value,)
+        for entry in entries:
+            words += [flag, str(entry)]
+    return tuple(words)
