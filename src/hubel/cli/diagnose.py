@@ -75,7 +75,10 @@ def _examined(subject: str, settings: DiagnoseOptions, out: "Console") -> "Diagn
         def told(what: str, done: int, total: int) -> None:
             bar.update(task, description=what, completed=done, total=total)
 
-        return run_diagnosis(subject, options=settings, progress=told)
+        def said(sentence: str) -> None:
+            bar.console.print(sentence, markup=False, soft_wrap=True)
+
+        return run_diagnosis(subject, options=settings, progress=told, said=said)
 
 
 def _show(diagnosis: "Diagnosis", settings: DiagnoseOptions, out: "Console") -> None:

@@ -36,6 +36,16 @@ class DiagnoseOptions:
     treat: bool = False
     """Try the prescription in short retrains, with and without it, and say whether it helped."""
 
+    pairs: int = 3
+    """Pairs of retrains of --treat, each with a seed of its own."""
+
+    budget: str | None = None
+    """Wall-clock time for the retrains of --treat, as 90s, 10m or 2h: they become shorter for it
+    [default: as long as the run]."""
+
+    source: str | None = None
+    """Where the pictures of the run are now, if they have moved."""
+
     trials: bool = True
     """Make active tests on copies of the network, where something is suspected."""
 

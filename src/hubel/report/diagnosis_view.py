@@ -213,11 +213,15 @@ def _units(courses: Courses) -> Figure | None:
             ("saturated", "val", [unit.saturated for unit in units]),
         )
     ]
+    told = {
+        "off": "Share of the channels that are off for every picture",
+        "saturated": "Share of the units at an end of their range",
+    }
     return _chart(
         lines,
         "Units out of use",
-        "Share of the channels that are off for every picture, and of the units at an end of "
-        "their range, when they were looked at last.",
+        f"{' and '.join(told[line.name] for line in _known(lines))}, when they were looked at "
+        "last.",
         "share",
         stop="layer",
         x_title="layers",

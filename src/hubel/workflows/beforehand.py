@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, final
@@ -25,15 +25,11 @@ from hubel.tracing.stand_ins import randomness_kept
 from hubel.training.distribution import ALONE
 from hubel.training.loop import Trainer
 from hubel.workflows.checks import check_fresh, check_source
-from hubel.workflows.describing import (
-    describe,
-    first_look,
-    probe_of,
-    validation_probe,
-)
+from hubel.workflows.describing import describe, first_look
 from hubel.workflows.locking import RunLock
 from hubel.workflows.patient import Patient
 from hubel.workflows.preparing import begin
+from hubel.workflows.probing import Prober, some_pictures
 from hubel.workflows.session import Session
 from hubel.workflows.trainable import require_labels
 from hubel.workflows.transfer import like_run, run_of
@@ -62,6 +58,9 @@ class Beforehand:
     record: Record
     subject: Subject
     name: str
+    source: str
+    asked: TrainOptions
+    """As a user would give them to `hubel train`."""
     digest: str
     findings: tuple[Finding, ...]
     """What is wrong with the pictures."""
@@ -75,7 +74,8 @@ def beforehand(
 
     Errors: those of `hubel train` before its first step.
     """
-    asked = _asked(options)
+    plain = _asked(options)
+    asked = _unmeasured(plain)
     check_fresh(asked)
     opened = open_source(source)
     require_labels(opened)
@@ -97,18 +97,23 @@ def beforehand(
                 began=time.perf_counter(),
             )
             dataset, _, trainer = begin(Run(Path(folder)), opened, asked, session)
-            yield _looked_at(trainer, dataset)
+            yield _looked_at(trainer, dataset, str(opened.name), plain)
     finally:
         torch.set_num_threads(threads)
 
 
 def _asked(options: DiagnoseOptions) -> TrainOptions:
-    """Return the options of the training; what only concerns its speed is not measured."""
+    """Return the options of the training."""
     given = {name: getattr(options, name) for name in _ASKED}
     return TrainOptions(
-        **{name: value for name, value in given.items() if value is not None},
-        seed=options.seed,
-        trust_code=options.trust_code,
+        **{name: value for name, value in given.items() if value is not None}, seed=options.seed
+    )
+
+
+def _unmeasured(options: TrainOptions) -> TrainOptions:
+    """Return options under which what only concerns the speed is not measured."""
+    return replace(
+        options,
         allow_leaks=True,
         cache="none",
         compile="no",
@@ -118,16 +123,18 @@ def _asked(options: DiagnoseOptions) -> TrainOptions:
     )
 
 
-def _looked_at(trainer: Trainer, dataset: Dataset) -> Beforehand:
-    look = first_look(trainer, probe_of(trainer.loader, trainer.device))
-    record = Record(initial_loss=look.initial_loss)
+def _looked_at(trainer: Trainer, dataset: Dataset, source: str, asked: TrainOptions) -> Beforehand:
+    prober = Prober(trainer)
+    look = first_look(trainer, prober.pictures)
+    units, evaluations = prober.measure(0, 1)
+    record = Record(initial_loss=look.initial_loss, units=units, evaluations=evaluations)
     batches = trainer.loader.epoch(0)
     for place, batch in zip(range(1, _BATCHES + 1), batches, strict=False):
         record.batches.append(batch_row(batch.inputs, batch.targets, place, "train"))
     batches.close()
     validated = dataset.positions(VAL)
     if len(validated):
-        few = validation_probe(trainer.loader, dataset, validated)
+        few = some_pictures(trainer.loader, dataset, validated)
         record.batches.append(batch_row(few.inputs, few.targets, 0, "val"))
     settings = trainer.settings
     return Beforehand(
@@ -143,6 +150,8 @@ def _looked_at(trainer: Trainer, dataset: Dataset) -> Beforehand:
             trust_code=True,
         ),
         name=f"{settings.model} on {dataset.source.name}",
+        source=source,
+        asked=asked,
         digest=dataset.inspection.digest,
         findings=dataset.inspection.findings,
     )

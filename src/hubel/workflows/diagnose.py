@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, final
 
 from hubel.data.source import Source
 from hubel.diagnosis.brings_about import BRINGS_ABOUT
@@ -18,19 +17,26 @@ from hubel.diagnosis.table import SYMPTOMS
 from hubel.diagnosis.trials.table import TRIALS
 from hubel.diagnosis.trials.trial import Trial
 from hubel.errors import HubelError, RunError, UsageError, look_up
-from hubel.options import DiagnoseOptions
+from hubel.options import DiagnoseOptions, TrainOptions
 from hubel.options.gathering import gather_options
 from hubel.results import Diagnosis, Prescription, Run, SymptomEntry
 from hubel.results.files import write_json
+from hubel.training.duration import parse_duration
 from hubel.training.provenance import provenance
 from hubel.workflows.beforehand import Beforehand, beforehand
+from hubel.workflows.changing import changed, command_of
+from hubel.workflows.keeping import kept_options
 from hubel.workflows.own_pictures import planned
 from hubel.workflows.patient import subject_of
 from hubel.workflows.report import write_report
 from hubel.workflows.telemetry import Telemetry, read_telemetry
+from hubel.workflows.treat import treat
+from hubel.workflows.watching import Watcher
 
 Progress = Callable[[str, int, int], None]
 """Told what is done now, how much of it is done, and how much there is of it."""
+
+Said = Callable[[str], None]
 
 TRIED_BEFORE: Final[Mapping[str, str]] = {
     "one-batch": "fit/cannot-fit-batch",
@@ -52,6 +58,7 @@ def diagnose(
     *,
     options: DiagnoseOptions | None = None,
     progress: Progress | None = None,
+    said: Said | None = None,
     **settings: Any,
 ) -> Diagnosis:
     """Return what is wrong with a training, the root cause first, and what to change.
@@ -60,7 +67,7 @@ def diagnose(
     be trained on it is looked at, before its first step. `settings` are the fields of
     `hubel.options.DiagnoseOptions`, or `options` holds them all. In a run it writes
     `diagnosis.json` and the report anew; nothing else of the run changes. `progress` is told what
-    is done now.
+    is done now, `said` what a treatment finds, a sentence each.
 
     Errors: UsageError for a subject that is neither, and for options and symptoms that do not
     exist; RunError for a run that is damaged or that the doctor did not watch; before a training,
@@ -69,10 +76,11 @@ def diagnose(
     options = gather_options(DiagnoseOptions, options, settings)
     for name in options.silence:
         look_up(SYMPTOMS, name, "symptom")
+    _seconds(options)
     run = _run_of(subject)
     if run is not None:
         _refuse_for_run(run, options)
-        return _of_run(run, options, progress)
+        return _of_run(run, options, progress, said or _silent)
     assert not isinstance(subject, Run), "a Run is a run"
     if options.treat:
         raise UsageError(
@@ -80,6 +88,10 @@ def diagnose(
             f"{_name(subject)}."
         )
     return _of_source(subject, options, progress)
+
+
+def _silent(_: str) -> None:
+    """Say nothing."""
 
 
 def symptoms() -> tuple[SymptomEntry, ...]:
@@ -133,7 +145,7 @@ def _refuse_for_run(run: Run, options: DiagnoseOptions) -> None:
             )
 
 
-def _of_run(run: Run, options: DiagnoseOptions, progress: Progress | None) -> Diagnosis:
+def _of_run(run: Run, options: DiagnoseOptions, progress: Progress | None, said: Said) -> Diagnosis:
     telemetry = _telemetry(run)
     notes: list[str] = []
     if not run.finished:
@@ -147,17 +159,17 @@ def _of_run(run: Run, options: DiagnoseOptions, progress: Progress | None) -> Di
             seed=planned(run, "seed"), data_digest=_data_digest(run), model_digest=""
         ),
     )
+    again = _again(run)
     diagnosis = replace(
         diagnosis,
         subject=str(run.path),
         notes=tuple(notes),
-        prescriptions=tuple(
-            _with_command(one, _again(run)) for one in diagnosis.prescriptions
-        ),
-    )  # fmt: skip
-    if options.treat and diagnosis.causes:
-        diagnosis = replace(diagnosis, treatment=_treated(run, diagnosis, options))
+        prescriptions=tuple(_with_command(one, *again) for one in diagnosis.prescriptions),
+    )
     write_json(run.stage_file("diagnosis"), diagnosis)
+    if options.treat and diagnosis.causes:
+        diagnosis = _treated(run, diagnosis, options, said)
+        write_json(run.stage_file("diagnosis"), diagnosis)
     write_report(run)
     return diagnosis
 
@@ -174,14 +186,14 @@ def _telemetry(run: Run) -> Telemetry:
         )
     raise RunError(
         f"{run.path} holds no telemetry.json: it was trained without the doctor. Train again to "
-        f"diagnose it: {shlex.join(_again(run))}"
+        f"diagnose it: {command_of(*_again(run))}"
     )
 
 
 def _patient(run: Run, options: DiagnoseOptions, notes: list[str]) -> Subject | None:
     """Return network and pictures for active tests; where they cannot be had, note why."""
     try:
-        patient = subject_of(run, trust_code=options.trust_code)
+        patient = subject_of(run, source=options.source, trust_code=options.trust_code)
     except HubelError as error:
         notes.append(f"No active tests were made: {error}")
         return None
@@ -190,10 +202,37 @@ def _patient(run: Run, options: DiagnoseOptions, notes: list[str]) -> Subject | 
     return patient
 
 
-def _treated(run: Run, diagnosis: Diagnosis, options: DiagnoseOptions) -> Any:
-    from hubel.workflows.treat import treat
+def _treated(run: Run, diagnosis: Diagnosis, options: DiagnoseOptions, said: Said) -> Diagnosis:
+    """Try the prescriptions; where no option can help, note that."""
+    if not any(one.options for one in diagnosis.prescriptions):
+        note = "Nothing was tried: what is prescribed is a change of code or data, not of options."
+        return replace(diagnosis, notes=(*diagnosis.notes, note))
+    treat(
+        run,
+        diagnosis,
+        pairs=options.pairs,
+        budget=_seconds(options),
+        seed=options.seed,
+        source=options.source,
+        trust_code=options.trust_code,
+        watcher=_Sayer(said),
+    )
+    return run.diagnosis() or diagnosis
 
-    return treat(run, diagnosis, options=options)
+
+def _seconds(options: DiagnoseOptions) -> float | None:
+    return None if options.budget is None else parse_duration(options.budget, "--budget")
+
+
+@final
+class _Sayer(Watcher):
+    """Passes on what the treatment says."""
+
+    def __init__(self, said: Said) -> None:
+        self._said = said
+
+    def said(self, sentence: str) -> None:
+        self._said(sentence)
 
 
 def _data_digest(run: Run) -> str:
@@ -201,18 +240,21 @@ def _data_digest(run: Run) -> str:
     return "" if inspection is None else inspection.digest
 
 
-def _again(run: Run) -> tuple[str, ...]:
-    """Return the command that makes the training of a run again."""
+def _again(run: Run) -> tuple[str, TrainOptions]:
+    """Return what a run was trained on, and with what."""
     if run.options_file.is_file():
-        return ("hubel", "train", "--config", str(run.options_file))
-    return ("hubel", "train", str(planned(run, "source")))
+        return kept_options(run, TrainOptions())
+    return str(planned(run, "source")), TrainOptions()
 
 
-def _with_command(prescription: Prescription, again: tuple[str, ...]) -> Prescription:
+def _with_command(prescription: Prescription, source: str, options: TrainOptions) -> Prescription:
+    """Return a prescription with the whole command line that follows it."""
     if not prescription.options:
         return prescription
-    flags = [word for option in prescription.options.items() for word in option]
-    return replace(prescription, command=shlex.join([*again, *flags]))
+    asked = changed(options, prescription.options)
+    if "--epochs" in prescription.options:
+        asked = replace(asked, budget=None)
+    return replace(prescription, command=command_of(source, asked))
 
 
 def _of_source(
@@ -232,12 +274,13 @@ def _of_source(
             known=known,
             provenance=provenance(seed=options.seed, data_digest=made.digest),
         )
-    again = _planned_command(source, options)
     return replace(
         diagnosis,
         subject=made.name,
         notes=tuple(_notes_before(made)),
-        prescriptions=tuple(_with_command(one, again) for one in diagnosis.prescriptions),
+        prescriptions=tuple(
+            _with_command(one, made.source, made.asked) for one in diagnosis.prescriptions
+        ),
     )
 
 
@@ -274,15 +317,3 @@ def _notes_before(made: Beforehand) -> list[str]:
     if errors:
         notes.append(f"In the pictures: {errors[0].what} hubel data tells more.")
     return notes
-
-
-def _planned_command(source: str | Path | Source, options: DiagnoseOptions) -> tuple[str, ...]:
-    """Return the command that trains what was looked at."""
-    words = ["hubel", "train", _name(source)]
-    for name in _BEFORE:
-        value = getattr(options, name)
-        flag = f"--{name.replace('_', '-')}"
-        entries = value if isinstance(value, tuple) else () if value is None else (value,)
-        for entry in entries:
-            words += [flag, str(entry)]
-    return tuple(words)
