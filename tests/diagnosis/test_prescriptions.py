@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from types import MappingProxyType
 
 import pytest
 from tests.diagnosis.cases import PLAN, finding, hubel_case, loop_case, module
@@ -11,7 +10,6 @@ from tests.diagnosis.ids import IDS
 from hubel.diagnosis.knobs import BEST_RATE, RANGE_TEST
 from hubel.diagnosis.prescriptions import _PHRASES, flag_of, prescribe
 from hubel.diagnosis.remedies import REMEDIES
-from hubel.diagnosis.trials import table as trials_table
 from hubel.diagnosis.trials.trial import Trial
 from hubel.options import TrainOptions
 from hubel.options.gathering import gather_options
@@ -132,21 +130,39 @@ def test_a_cause_in_the_data_gets_words_too():
     assert prescription.code == "Mend labels/noise by hand."
 
 
-def test_the_range_test_decides_where_it_was_made(monkeypatch):
-    def test_of_rates(setting, subject):
-        return Trial(name=RANGE_TEST, healthy=True, evidence="", measured={BEST_RATE: best})
+@pytest.mark.parametrize(
+    ("best", "low", "high", "wanted"),
+    [
+        # adam's default of 0.003 lies within the range, or below it, or nothing was measured.
+        (0.02, 0.001, 1.0, "0.003"),
+        (0.02, 0.01, 0.09, "0.02"),
+        (0.06, 0.01, 0.09, "0.03"),
+        (0.012, 0.01, 0.015, "0.01"),
+        (math.nan, 0.01, 0.09, "0.003"),
+        (5.0, 4.0, 9.0, "0.03"),
+    ],
+)
+def test_the_range_test_decides_where_it_was_made(best, low, high, wanted):
+    case = ranged({BEST_RATE: best, "low_edge": low, "high_edge": high})
+    assert options_for("rate/too-high", case) == {"--lr": wanted}
 
-    monkeypatch.setattr(trials_table, "TRIALS", MappingProxyType({RANGE_TEST: test_of_rates}))
-    for best, wanted in ((0.02, "0.02"), (5.0, "0.003"), (math.nan, "0.003")):
-        case = hubel_case(warmup=0.2)
-        case.trials._subject = object()
-        assert options_for("rate/too-high", case) == {"--lr": wanted}, best
-    best = 0.02
-    case.trials.made.clear()
+
+def test_a_loss_that_stands_still_gets_the_rate_that_was_tried():
+    case = ranged({BEST_RATE: 0.02, "low_edge": 0.01, "high_edge": 0.09})
     assert options_for("loss/stagnation", case) == {"--lr": "0.02"}
     assert prescribe(case, [finding("rate/too-high")])[0].what == (
         "Set the learning rate to 0.02 (now 0.3)."
     )
+    near = ranged({BEST_RATE: 0.2, "low_edge": 0.1, "high_edge": 0.9})
+    assert options_for("loss/stagnation", near) == {}
+
+
+def ranged(measured):
+    """Return a case of rate 0.3 in which the range test has measured this."""
+    case = hubel_case(warmup=0.2)
+    trial = Trial(name=RANGE_TEST, healthy=True, evidence="", measured=measured)
+    case.trials.made[RANGE_TEST] = trial
+    return case
 
 
 def test_another_loop_gets_the_same_change_in_words():

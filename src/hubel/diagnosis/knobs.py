@@ -14,7 +14,9 @@ from hubel.training.recipes import fitted_lr
 RANGE_TEST: Final = "rate-range"
 """The active test that tries learning rates."""
 BEST_RATE: Final = "best_lr"
-"""What it measured: the learning rate under which the loss fell the most."""
+"""What it measured: the learning rate under which the loss fell the most …"""
+EDGES: Final = ("low_edge", "high_edge")
+"""… and the lowest and the highest one under which it fell nearly as much."""
 _KINDS: Final[Mapping[str, str]] = {
     "SGD": "sgd", "Adam": "adam", "AdamW": "adamw", "RMSprop": "rmsprop", "Adagrad": "adagrad",
     "Adadelta": "adadelta", "Muon": "muon", "NAdam": "adam", "RAdam": "adam",
@@ -22,6 +24,8 @@ _KINDS: Final[Mapping[str, str]] = {
 """hubel's name of torch's optimizers."""
 _FAR: Final = 2.0
 """Factor within which two learning rates count as the same."""
+_MARGIN: Final = 3.0
+"""A short test bears rates that are higher by so much than those of a whole training."""
 _STEP: Final = 10.0
 """Factor by which a learning rate is changed where nothing better is known."""
 
@@ -87,31 +91,45 @@ class Knobs:
     def rate(self, *, lower: bool) -> float | None:
         """Return a better learning rate, below or above the one that is set; None if unknown.
 
-        Of the range test where it was made or can be; else the default of the optimizer for this
-        batch, where it lies that way; else a tenth, or ten times, of what is set.
+        The default of the optimizer for this batch, unless the range test refutes it; else that of
+        the range test; else a tenth, or ten times, of what is set.
         """
         now = self.number("lr")
         if now is None:
             return None
-        for better in (self._tried(), self._usual()):
-            if better is not None and (better * _FAR <= now if lower else better >= now * _FAR):
+        tried = self._tried()
+        for better in (self._unrefuted(tried), tried and tried[0]):
+            if better and (better * _FAR <= now if lower else better >= now * _FAR):
                 return better
         return now / _STEP if lower else now * _STEP
 
     def tried_rate(self) -> float | None:
-        """Return the rate of the range test where it is far from the one that is set."""
+        """Return a rate that passed the range test, where it is far from the one that is set."""
         now, tried = self.number("lr"), self._tried()
-        if now is None or tried is None or 1 / _FAR < tried / now < _FAR:
+        if now is None or tried is None:
             return None
-        return tried
+        better = self._unrefuted(tried) or tried[0]
+        return None if 1 / _FAR < better / now < _FAR else better
 
-    def _tried(self) -> float | None:
+    def _unrefuted(self, tried: tuple[float, float, float] | None) -> float | None:
+        usual = self._usual()
+        if usual is None or tried is None:
+            return usual
+        return usual if tried[1] <= usual <= tried[2] else None
+
+    def _tried(self) -> tuple[float, float, float] | None:
+        """Return a good rate of the range test, and both ends of the range."""
         try:
             outcome = self.case.trials.make(RANGE_TEST)
         except KeyError:
             return None
-        best = outcome.measured.get(BEST_RATE) if isinstance(outcome, Trial) else None
-        return best if best is not None and math.isfinite(best) and best > 0 else None
+        if not isinstance(outcome, Trial):
+            return None
+        found = [outcome.measured.get(name, math.nan) for name in (BEST_RATE, *EDGES)]
+        if not all(math.isfinite(one) and one > 0 for one in found):
+            return None
+        best, low, high = found
+        return max(low, min(best, high / _MARGIN)), low, high
 
     def _usual(self) -> float | None:
         kind = self.value("optimizer")

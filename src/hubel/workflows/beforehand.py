@@ -126,8 +126,8 @@ def _unmeasured(options: TrainOptions) -> TrainOptions:
 def _looked_at(trainer: Trainer, dataset: Dataset, source: str, asked: TrainOptions) -> Beforehand:
     prober = Prober(trainer)
     look = first_look(trainer, prober.pictures)
-    units, evaluations = prober.measure(0, 1)
-    record = Record(initial_loss=look.initial_loss, units=units, evaluations=evaluations)
+    units, _ = prober.measure(0, 1)
+    record = Record(initial_loss=look.initial_loss, units=units)
     batches = trainer.loader.epoch(0)
     for place, batch in zip(range(1, _BATCHES + 1), batches, strict=False):
         record.batches.append(batch_row(batch.inputs, batch.targets, place, "train"))

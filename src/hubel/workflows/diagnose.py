@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, final
@@ -12,6 +13,7 @@ from hubel.diagnosis.brings_about import BRINGS_ABOUT
 from hubel.diagnosis.case import Case
 from hubel.diagnosis.evidence.subject import Subject
 from hubel.diagnosis.examination import examine
+from hubel.diagnosis.knobs import EDGES, RANGE_TEST
 from hubel.diagnosis.symptom import Reading, Sign, Well
 from hubel.diagnosis.table import SYMPTOMS
 from hubel.diagnosis.trials.table import TRIALS
@@ -38,11 +40,8 @@ Progress = Callable[[str, int, int], None]
 
 Said = Callable[[str], None]
 
-TRIED_BEFORE: Final[Mapping[str, str]] = {
-    "one-batch": "fit/cannot-fit-batch",
-    "zeroed-input": "fit/ignores-input",
-}
-"""Active tests that a training which has not begun is put to, and the symptoms that they show."""
+TRIED_BEFORE: Final = ("one-batch", "zeroed-input", "rate-range")
+"""Active tests that a training which has not begun is put to, whatever is suspected."""
 NOT_TRAINED: Final = (
     "Nothing was trained yet: whether it learns, overfits, diverges or is slow shows in the "
     "training, which the doctor watches."
@@ -285,30 +284,38 @@ def _of_source(
 
 
 def _tried(case: Case, progress: Progress | None) -> dict[str, Reading]:
-    """Put a training that has not begun to active tests; they show what no rule can know yet."""
-    found: dict[str, Reading] = {}
+    """Make the tests for which no telemetry is needed; return what they show beyond the rules.
+
+    The rules read the first two by themselves; those of the learning rate want to see steps.
+    """
     wanted = [name for name in TRIED_BEFORE if name in TRIALS]
     for done, name in enumerate(wanted):
         if progress is not None:
             progress(name, done, len(wanted))
-        outcome = case.trials.make(name)
-        if not isinstance(outcome, Trial):
-            continue
-        symptom = SYMPTOMS.get(TRIED_BEFORE[name])
-        if symptom is not None:
-            found[symptom.id] = (
-                Well(evidence=outcome.evidence, measured=outcome.measured)
-                if outcome.healthy
-                else Sign(
-                    what=symptom.meaning,
-                    evidence=outcome.evidence,
-                    where=outcome.where,
-                    confidence=_TRIAL_CONFIDENCE,
-                    confirmed=True,
-                    measured=outcome.measured,
-                )
-            )
-    return found
+        case.trials.make(name)
+    outcome = case.trials.made.get(RANGE_TEST)
+    if not isinstance(outcome, Trial):
+        return {}
+    now, high = (outcome.measured.get(name, math.nan) for name in ("current_lr", EDGES[1]))
+    high_now = not outcome.healthy and now > high
+    low_now = not outcome.healthy and not high_now
+    return {
+        "rate/too-high": _shown(outcome, "The learning rate is too high.", there=high_now),
+        "rate/too-low": _shown(outcome, "The learning rate is too low.", there=low_now),
+    }
+
+
+def _shown(outcome: Trial, what: str, *, there: bool) -> Reading:
+    """Return what a test shows of one symptom."""
+    if not there:
+        return Well(evidence=outcome.evidence, measured=outcome.measured)
+    return Sign(
+        what=what,
+        evidence=outcome.evidence,
+        confidence=_TRIAL_CONFIDENCE,
+        confirmed=True,
+        measured=outcome.measured,
+    )
 
 
 def _notes_before(made: Beforehand) -> list[str]:
