@@ -75,6 +75,12 @@ def courses(steps: int = 200) -> Courses:
     )  # fmt: skip
 
 
+_NOTHING = Course(name="", steps=(1, 2), values=(math.nan, math.nan))
+NAN_COURSES = Courses(
+    loss=_NOTHING, val_loss=_NOTHING, waiting=_NOTHING, ratios=(), layers=(), units=()
+)
+
+
 def diagnosis(**changes: object) -> Diagnosis:
     """Return a diagnosis of a training that was too fast."""
     known: dict[str, object] = {
@@ -91,7 +97,7 @@ def diagnosis(**changes: object) -> Diagnosis:
                 cause="rate/too-high",
                 what="Set the learning rate to 0.003 (now 0.3).",
                 options={"--lr": "0.003"},
-                command="hubel train --config runs/digits-hubelnet-1/options.toml --lr 0.003",
+                command="hubel train digits --lr 0.003",
             ),
             Prescription(cause="unit/dead", what="Start again.", code="Start again."),
         ),

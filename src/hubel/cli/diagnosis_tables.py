@@ -104,7 +104,8 @@ def treatment_text(treatment: Treatment) -> Text:
     text.append(treatment.verdict, _VERDICTS[treatment.verdict])
     options = " ".join(f"{name} {value}" for name, value in treatment.options.items())
     text.append(
-        f"\n{options}: {treatment.gain:+.1%} on validation, 95% interval {treatment.low:+.1%} to "
+        f"\n{options}: {treatment.gain:+.1%} on validation, "
+        f"{100 * treatment.level:g}% interval {treatment.low:+.1%} to "
         f"{treatment.high:+.1%}, {treatment.pairs} pairs of retrains, {treatment.seconds:.0f} s",
         "dim",
     )

@@ -81,7 +81,7 @@ def _treatment(treatment: Treatment) -> str:
     return (
         f"{treatment.verdict[0].upper()}{treatment.verdict[1:]}: over "
         f"{count(treatment.pairs, 'pair')} of retrains with and without {options}, the validation "
-        f"score changed by {gain} points, 95% interval {low} to {high}."
+        f"score changed by {gain} points, {100 * treatment.level:g}% interval {low} to {high}."
     )
 
 
