@@ -18,7 +18,7 @@ from hubel.data.source import VAL, Source
 from hubel.diagnosis.evidence.record import Record
 from hubel.diagnosis.evidence.setting import Setting
 from hubel.diagnosis.evidence.subject import Subject
-from hubel.diagnosis.watching.measuring import batch_row
+from hubel.diagnosis.watching.batches import batch_row
 from hubel.options import DiagnoseOptions, TrainOptions
 from hubel.results import Finding, Run
 from hubel.tracing.stand_ins import randomness_kept
@@ -130,12 +130,12 @@ def _looked_at(trainer: Trainer, dataset: Dataset, source: str, asked: TrainOpti
     record = Record(initial_loss=look.initial_loss, units=units)
     batches = trainer.loader.epoch(0)
     for place, batch in zip(range(1, _BATCHES + 1), batches, strict=False):
-        record.batches.append(batch_row(batch.inputs, batch.targets, place, "train"))
+        record.batches.append(batch_row(place, "train", batch.inputs, batch.targets))
     batches.close()
     validated = dataset.positions(VAL)
     if len(validated):
         few = some_pictures(trainer.loader, dataset, validated)
-        record.batches.append(batch_row(few.inputs, few.targets, 0, "val"))
+        record.batches.append(batch_row(0, "val", few.inputs, few.targets))
     settings = trainer.settings
     return Beforehand(
         setting=describe(trainer, look),
