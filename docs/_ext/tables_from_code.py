@@ -10,6 +10,12 @@
     the table of classical steps
 `{rules}`
     the design rules of check, a definition each
+`{symptoms}`
+    what the doctor looks for, a definition each
+`{causes}`
+    the graph of causes, a row a cause
+`{thresholds}`
+    the numbers that symptoms are judged by
 `{public} package.module:NAME`
     a mapping from names to dataclasses, a row an entry
 """
@@ -254,6 +260,70 @@ class Rules(SphinxDirective):
         return [found]
 
 
+class Symptoms(SphinxDirective):
+    """What the doctor looks for, each with its evidence, threshold, remedy and source."""
+
+    tiers: ClassVar = ("certain fact", "telemetry", "active test", "retrain")
+
+    def run(self) -> list[nodes.Node]:
+        """Return a definition a symptom."""
+        from hubel.diagnosis.table import SYMPTOMS
+
+        found = nodes.definition_list()
+        for one in SYMPTOMS.values():
+            text = (
+                f"{one.severity.capitalize()}, {self.tiers[one.tier]}. {one.meaning} "
+                f"Measured: {one.statistic}. Compared with: {one.threshold}. {one.remedy}"
+            )
+            paragraph = nodes.paragraph("", "", *inline(text.replace("..", ".")))
+            paragraph += self.cited(one.source)
+            item = nodes.definition_list_item()
+            item += nodes.term("", "", nodes.literal(text=one.id))
+            item += nodes.definition("", paragraph)
+            found += item
+        return [found]
+
+    def cited(self, source: str) -> list[nodes.Node]:
+        """Return a citation; nothing for what hubel itself proposes."""
+        if not KEY.fullmatch(source):
+            return []
+        return self.parse_inline(f" {{cite:p}}`{source}`")[0]
+
+
+class Causes(Symptoms):
+    """The graph of causes."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return a definition a cause: why it brings about what."""
+        from hubel.diagnosis.brings_about import EDGES
+
+        found = nodes.definition_list()
+        for edge in EDGES:
+            effects = ", ".join(f"`{effect}`" for effect in edge.effects)
+            text = f"{edge.why[0].upper()}{edge.why[1:]}. It explains {effects}."
+            paragraph = nodes.paragraph("", "", *inline(text))
+            paragraph += self.cited(edge.source)
+            item = nodes.definition_list_item()
+            item += nodes.term("", "", nodes.literal(text=edge.cause))
+            item += nodes.definition("", paragraph)
+            found += item
+        return [found]
+
+
+class Thresholds(SphinxDirective):
+    """The table of thresholds."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table."""
+        from hubel.diagnosis.thresholds import THRESHOLDS
+
+        rows = [
+            (f"`{one.name}`", f"{one.value:g}", one.meaning, one.source)
+            for one in THRESHOLDS.values()
+        ]
+        return [table(("Name", "Value", "Meaning", "Source"), rows, (34, 10, 56, 20))]
+
+
 def cite(
     _app: Sphinx, _what: str, _name: str, _object: Any, _options: Any, lines: list[str]
 ) -> None:
@@ -270,5 +340,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("networks", Networks)
     app.add_directive("public", Public)
     app.add_directive("rules", Rules)
+    app.add_directive("symptoms", Symptoms)
+    app.add_directive("causes", Causes)
+    app.add_directive("thresholds", Thresholds)
     app.connect("autodoc-process-docstring", cite)
     return {"parallel_read_safe": True}

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hubel.tracing import trace
     from hubel.workflows.check import check
     from hubel.workflows.data import inspect
+    from hubel.workflows.diagnose import diagnose
     from hubel.workflows.evaluate import evaluate
     from hubel.workflows.models import models
     from hubel.workflows.predict import predict
@@ -28,6 +29,7 @@ __all__ = [
     "Run",
     "__version__",
     "check",
+    "diagnose",
     "evaluate",
     "inspect",
     "models",
@@ -42,6 +44,7 @@ _HOME: Final = {
     "HubelError": "hubel.errors",
     "Run": "hubel.results",
     "check": "hubel.workflows.check",
+    "diagnose": "hubel.workflows.diagnose",
     "evaluate": "hubel.workflows.evaluate",
     "inspect": "hubel.workflows.data",
     "models": "hubel.workflows.models",

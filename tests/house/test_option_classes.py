@@ -22,6 +22,7 @@ CLASSES = {
     "check": options.CheckOptions,
     "train": options.TrainOptions,
     "evaluate": options.EvaluateOptions,
+    "diagnose": options.DiagnoseOptions,
     "predict": options.PredictOptions,
     "report": options.ReportOptions,
 }
@@ -93,7 +94,7 @@ def test_every_option_is_a_flag_with_its_sentence(verb, field):
 @pytest.mark.parametrize("verb", CLASSES)
 def test_help_has_no_flag_that_is_no_option(verb):
     known = {field.name.replace("_", "-") for field in dataclasses.fields(CLASSES[verb])}
-    positional = {"source", "run", "pictures", "models", "name"}
+    positional = {"source", "run", "pictures", "models", "name", "subject"}
     shown = {
         re.sub(r"^no-", "", flag) if flag.startswith("no-") else flag
         for flag in re.findall(r"(?<!\S)--([a-z][a-z0-9-]*)", help_of(verb))

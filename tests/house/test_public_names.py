@@ -18,6 +18,7 @@ def test_the_public_names_are_pinned():
         "Run",
         "__version__",
         "check",
+        "diagnose",
         "evaluate",
         "inspect",
         "models",

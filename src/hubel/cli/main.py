@@ -33,6 +33,7 @@ VERBS: Final = (
     Verb("check", "hubel.cli.check:check", "Read networks before they are trained."),
     Verb("train", "hubel.cli.train:train", "Train, evaluate and report a network on pictures."),
     Verb("evaluate", "hubel.cli.evaluate:evaluate", "Measure a trained network."),
+    Verb("diagnose", "hubel.cli.diagnose:diagnose", "Say what is wrong with a training."),
     Verb("predict", "hubel.cli.predict:predict", "Say what is on pictures."),
     Verb("report", "hubel.cli.report:report", "Write one HTML page about a run."),
 )

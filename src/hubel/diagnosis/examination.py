@@ -2,33 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 
 from hubel.diagnosis.case import Case
-from hubel.diagnosis.causes import ranked
+from hubel.diagnosis.causes import combined, ranked
+from hubel.diagnosis.courses import courses_of
 from hubel.diagnosis.prescriptions import prescribe
-from hubel.diagnosis.symptom import Sign, Symptom, Unknown, Well
+from hubel.diagnosis.symptom import Reading, Sign, Symptom, Unknown, Well
 from hubel.diagnosis.table import SYMPTOMS
 from hubel.diagnosis.wording import verdict
 from hubel.results import Checked, Diagnosis, Finding, Provenance, Unchecked
 
+Progress = Callable[[str, int, int], None]
+"""Told what is looked for now, how many were before it, and how many there are."""
+
 
 def examine(
-    case: Case, *, silence: Collection[str] = (), provenance: Provenance | None = None
+    case: Case,
+    *,
+    silence: Collection[str] = (),
+    provenance: Provenance | None = None,
+    progress: Progress | None = None,
+    known: Mapping[str, Reading] | None = None,
 ) -> Diagnosis:
     """Return what is wrong with the training of `case`, the root cause first.
 
-    `silence` holds ids of symptoms that are not looked for.
+    `silence` holds ids of symptoms that are not looked for. `known` holds readings that stand where
+    a rule could not tell.
     """
-    readings = {
-        symptom.id: symptom.find(case) for symptom in SYMPTOMS.values() if symptom.id not in silence
-    }
+    readings = _readings(case, silence, progress)
+    for name, reading in (known or {}).items():
+        if isinstance(readings.get(name), Unknown):
+            readings[name] = reading
     alarms = {
         name: reading
         for name, reading in readings.items()
         if isinstance(reading, Sign) and reading.confirmed
     }
-    causes = tuple(_finding(SYMPTOMS[name], alarms[name]) for name in ranked(alarms))
+    sure = combined(alarms)
+    causes = tuple(
+        replace(_finding(SYMPTOMS[name], alarms[name]), confidence=sure[name])
+        for name in ranked(alarms)
+    )
+    prescriptions = prescribe(case, causes)
     observations = tuple(
         _finding(SYMPTOMS[name], reading)
         for name, reading in readings.items()
@@ -39,20 +56,35 @@ def examine(
         for name, reading in readings.items()
         if isinstance(reading, Unknown)
     )
+    healthy = tuple(
+        Checked(id=name, evidence=reading.evidence)
+        for name, reading in readings.items()
+        if isinstance(reading, Well)
+    )
     return Diagnosis(
-        verdict=verdict(case, causes, observations, unchecked),
+        verdict=verdict(case, causes, observations, unchecked, healthy, prescriptions),
         causes=causes,
-        prescriptions=prescribe(case, causes),
+        prescriptions=prescriptions,
         observations=observations,
-        healthy=tuple(
-            Checked(id=name, evidence=reading.evidence)
-            for name, reading in readings.items()
-            if isinstance(reading, Well)
-        ),
+        healthy=healthy,
         unchecked=unchecked,
         step=case.record.steps[-1].step if case.record.steps else 0,
         provenance=provenance,
+        courses=courses_of(case.record) if case.record.steps else None,
     )
+
+
+def _readings(
+    case: Case, silence: Collection[str], progress: Progress | None
+) -> dict[str, Reading]:
+    """Ask every rule that is not silenced."""
+    sought = [symptom for symptom in SYMPTOMS.values() if symptom.id not in silence]
+    readings: dict[str, Reading] = {}
+    for done, symptom in enumerate(sought):
+        if progress is not None:
+            progress(symptom.id, done, len(sought))
+        readings[symptom.id] = symptom.find(case)
+    return readings
 
 
 def _finding(symptom: Symptom, sign: Sign) -> Finding:

@@ -289,6 +289,11 @@ _ROWS: Final[tuple[Threshold, ...]] = (
         "accuracy that a simple classifier gains by twice the pictures",
         "hubel",
     ),
+    # causes
+    Threshold(
+        "causes.support", 0.5, "share of an effect's confidence that speaks for its cause", "hubel"
+    ),
+    Threshold("causes.most", 0.99, "confidence of a cause that is not certain, at most", "hubel"),
 )
 
 THRESHOLDS: Final[Mapping[str, Threshold]] = MappingProxyType({row.name: row for row in _ROWS})

@@ -5,6 +5,7 @@
 
 from hubel.options.check import CheckOptions
 from hubel.options.data import DataOptions
+from hubel.options.diagnose import DiagnoseOptions
 from hubel.options.evaluate import EvaluateOptions
 from hubel.options.models import ModelsOptions
 from hubel.options.predict import PredictOptions
@@ -14,6 +15,7 @@ from hubel.options.train import TrainOptions
 __all__ = [
     "CheckOptions",
     "DataOptions",
+    "DiagnoseOptions",
     "EvaluateOptions",
     "ModelsOptions",
     "PredictOptions",

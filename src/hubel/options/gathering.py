@@ -12,6 +12,7 @@ import msgspec
 
 from hubel.errors import UsageError, close_matches
 from hubel.options.data import DataOptions
+from hubel.options.diagnose import DiagnoseOptions
 from hubel.options.evaluate import EvaluateOptions
 from hubel.options.predict import PredictOptions
 from hubel.options.report import ReportOptions
@@ -19,7 +20,12 @@ from hubel.options.train import TrainOptions
 
 Options = TypeVar(
     "Options",
-    bound=DataOptions | TrainOptions | EvaluateOptions | PredictOptions | ReportOptions,
+    bound=DataOptions
+    | TrainOptions
+    | EvaluateOptions
+    | PredictOptions
+    | ReportOptions
+    | DiagnoseOptions,
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from hubel.report.data_view import data_view
+from hubel.report.diagnosis_view import diagnosis_view
 from hubel.report.headline import Known, headline
 from hubel.report.log import passes
 from hubel.report.rendering import render
@@ -39,6 +40,7 @@ def render_run(run: Run) -> str:
     known = _known(run)
     evaluation, inspection = known.evaluation, known.inspection
     last = known.training or evaluation
+    diagnosis = run.diagnosis()
     digests = evaluation or known.training
     return render(
         "run.html.j2",
@@ -46,6 +48,11 @@ def render_run(run: Run) -> str:
         subject=run.path.resolve().name,
         headline=headline(known),
         training=training_view(known.training, known.card, known.log, known.task),
+        diagnosis=diagnosis_view(diagnosis) if diagnosis is not None else None,
+        diagnosis_gap=Gap(
+            what="The doctor was not asked yet. Causes, evidence and what to change come with:",
+            command=command("hubel", "diagnose", run.path),
+        ),
         scores=_scores(run, evaluation),
         data=data_view(inspection, {}) if inspection is not None else None,
         data_gap=Gap(

@@ -3,6 +3,7 @@
 from hubel.results.calibration import Calibrated
 from hubel.results.catalogue import NetworkEntry, NetworkPage, PaperTable, PublishedErrors
 from hubel.results.check import Check, CheckTotal, EffectiveField, Field, LayerRow, Measured
+from hubel.results.courses import Course, Courses, LayerEvidence, UnitEvidence
 from hubel.results.diagnosis import Checked, Diagnosis, Prescription, Treatment, Unchecked
 from hubel.results.evaluation import (
     Calibration,
@@ -21,6 +22,7 @@ from hubel.results.plan import Choice, Plan
 from hubel.results.prediction import Prediction
 from hubel.results.provenance import Provenance
 from hubel.results.run import Run
+from hubel.results.symptom_entry import SymptomEntry
 from hubel.results.training import EpochRow, Training, mean_waiting_share
 
 __all__ = [
@@ -32,6 +34,8 @@ __all__ = [
     "Choice",
     "ClassCount",
     "ClassScore",
+    "Course",
+    "Courses",
     "Diagnosis",
     "DuplicateGroup",
     "EffectiveField",
@@ -40,6 +44,7 @@ __all__ = [
     "Field",
     "Finding",
     "Inspection",
+    "LayerEvidence",
     "LayerRow",
     "Measured",
     "Metric",
@@ -58,10 +63,12 @@ __all__ = [
     "Run",
     "Severity",
     "Summary",
+    "SymptomEntry",
     "Task",
     "Training",
     "Treatment",
     "Unchecked",
+    "UnitEvidence",
     "UnknownRule",
     "mean_waiting_share",
 ]

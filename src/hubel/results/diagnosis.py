@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from hubel.results.courses import Courses
 from hubel.results.finding import Finding
 from hubel.results.provenance import Provenance
 
@@ -22,6 +23,8 @@ class Prescription:
     where no option can."""
     code: str = ""
     """The change to code or data, in words; empty where options suffice."""
+    command: str = ""
+    """The command line that trains again with the options; empty where there are none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,3 +96,9 @@ class Diagnosis:
     """The attempt that helped, else the first one."""
     attempts: tuple[Treatment, ...] = ()
     """All prescriptions that were tried, in their order."""
+    subject: str = ""
+    """The run, or the source and the network, that it is of."""
+    notes: tuple[str, ...] = ()
+    """What limits the diagnosis, in sentences."""
+    courses: Courses | None = None
+    """What was measured while it trained, for plots; None where nothing was."""

@@ -43,12 +43,14 @@ def line_chart(
     zero: bool = False,
     mark: tuple[float, str] | None = None,
     show: Callable[[float], str] = figure,
+    stop: str = "pass",
 ) -> Markup:
     """Return lines over x, named at their ends, with the values at each x under the pointer.
 
     Values that are not finite leave gaps. With `log` the scale is logarithmic where the values
     span a factor of 30. Lines of more than 400 points keep their extremes; the pointer finds at
-    most 120 stops. With `zero` the scale begins at 0. `mark` is a position on x with its name.
+    most 120 stops. With `zero` the scale begins at 0. `mark` is a position on x with its name, and
+    `stop` what one place on x is called.
     """
     xs = sorted({x for line in series for x, _ in line.points})
     right = WIDTH - (LABEL_ROOM if len(series) > 1 else 14)
@@ -65,7 +67,7 @@ def line_chart(
         *_marked(mark, x),
         *(_line(line, x, y) for line in series),
         *_names(series, y, right),
-        group(_stops(series, xs, x, y, show), "stops"),
+        group(_stops(series, xs, x, y, show, stop), "stops"),
         title=title,
         kind="lines",
         summary=_summary(series, show),
@@ -147,7 +149,12 @@ def _marked(mark: tuple[float, str] | None, x: Scale) -> list[Markup]:
 
 
 def _stops(
-    series: Sequence[Series], xs: Sequence[float], x: Scale, y: Scale, show: Callable[[float], str]
+    series: Sequence[Series],
+    xs: Sequence[float],
+    x: Scale,
+    y: Scale,
+    show: Callable[[float], str],
+    name: str,
 ) -> list[Markup]:
     """Return bands that show the values at their x under the pointer."""
     stops = xs if len(xs) <= MOST_STOPS else [xs[i * (len(xs) - 1) // 119] for i in range(120)]
@@ -158,7 +165,7 @@ def _stops(
         at = x(stop)
         known = [(line, table[stop]) for line, table in tables if stop in table]
         told = (f"{a.name}: {show(v) if math.isfinite(v) else NOTHING}" for a, v in known)
-        tip = "\n".join([f"pass {figure(stop)}", *told])
+        tip = "\n".join([f"{name} {figure(stop)}", *told])
         start, end = max(x.start, at - half), min(x.end, at + half)
         band = tag("rect", x=start, y=TOP, width=end - start, height=BOTTOM - TOP)
         marks = [tag("line", x1=at, x2=at, y1=TOP, y2=BOTTOM)]

@@ -1,0 +1,326 @@
+"""`hubel diagnose`: runs, trainings that have not begun, and wrong inputs."""
+
+import json
+import math
+
+import pytest
+from tests.workflows.doctored import UNKNOWN, WELL, install, sign, symptom
+
+import hubel
+from hubel.cli.main import run as command_line
+from hubel.diagnosis.evidence.record import Record, StepRow
+from hubel.diagnosis.evidence.setting import Setting
+from hubel.diagnosis.symptom import Unknown
+from hubel.diagnosis.trials import table as trials_table
+from hubel.diagnosis.trials.trial import Trial
+from hubel.errors import RunError, SourceError, UsageError
+from hubel.results import Run, Treatment
+from hubel.workflows import diagnose as home
+from hubel.workflows.telemetry import write_record
+
+
+def steps(number=20, loss=2.0):
+    return [
+        StepRow(step=step, pass_number=1, loss=loss, lr=0.3, pictures=8, took_s=1.0, waited_s=0.25)
+        for step in range(1, number + 1)
+    ]
+
+
+def setting(**options):
+    return Setting(
+        origin="hubel", task="classification",
+        options={"lr": 0.3, "optimizer": "adam", "batch": 128, "warmup": 0.2, **options},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def watched(classifier):
+    """A finished run with telemetry and the options that it was made with."""
+    run = classifier.run
+    write_record(run, Record(steps=steps()), setting())
+    run.options_file.write_text(f'source = "{classifier.source}"\nlr = 0.3\nepochs = 2\n')
+    return run
+
+
+TOO_HIGH = symptom("rate/too-high", sign())
+
+
+def test_a_run_gets_its_causes_commands_file_and_page(watched, monkeypatch):
+    install(
+        monkeypatch,
+        TOO_HIGH,
+        symptom("unit/dead", sign(what="Half of the units are off.")),
+        symptom("loss/oscillation", sign(confirmed=False)),
+        symptom("data/range", WELL),
+        symptom("labels/noise", UNKNOWN),
+    )
+    told = []
+    found = hubel.diagnose(watched, progress=lambda *words: told.append(words))
+    assert [cause.id for cause in found.causes] == ["rate/too-high", "unit/dead"]
+    assert [one.id for one in found.observations] == ["loss/oscillation"]
+    assert [one.id for one in found.healthy] == ["data/range"]
+    assert [(one.id, one.why) for one in found.unchecked] == [("labels/noise", UNKNOWN.why)]
+    source = json.dumps(str(watched.path.parent / "own")).strip('"')
+    assert found.prescriptions[0].command == (f"hubel train {source} --epochs 2 --lr 0.003")
+    assert found.subject == str(watched.path)
+    assert found.step == 20
+    assert watched.diagnosis() == found
+    assert "The learning rate is too high." in watched.report_file.read_text("utf-8")
+    assert told[0] == ("rate/too-high", 0, 5)
+    assert told[-1][0] == "labels/noise"
+    assert found.provenance.seed == 3
+
+
+def test_what_was_measured_comes_along_for_the_plots(watched, monkeypatch):
+    install(monkeypatch, TOO_HIGH)
+    courses = hubel.diagnose(str(watched.path)).courses
+    assert courses.loss.steps == tuple(range(1, 21))
+    assert set(courses.loss.values) == {2.0}
+    assert set(courses.waiting.values) == {0.25}
+    assert courses.ratios == courses.layers == courses.units == ()
+
+
+def test_silenced_symptoms_are_not_looked_for(watched, monkeypatch):
+    install(monkeypatch, TOO_HIGH, symptom("data/range", WELL))
+    found = hubel.diagnose(watched, silence=["rate/too-high"])
+    assert found.causes == ()
+    assert found.verdict.startswith("Nothing was found to be wrong.")
+
+
+def test_tests_get_the_network_and_its_absence_is_noted(watched, monkeypatch):
+    seen = []
+
+    def look(case):
+        seen.append(case.subject)
+        return WELL
+
+    install(monkeypatch, symptom("data/range", look))
+    # The plan of this run says too little to build its network again.
+    found = hubel.diagnose(watched)
+    assert found.notes[0].startswith("No active tests were made: plan.json is damaged")
+
+    class Patient:
+        missing = "the pictures are gone"
+
+    patient = Patient()
+    monkeypatch.setattr(home, "subject_of", lambda run, **_: patient)
+    found = hubel.diagnose(watched)
+    assert found.notes == ("Tests that need the pictures were not made: the pictures are gone",)
+    assert seen == [None, patient]
+    hubel.diagnose(watched, trials=False)
+    assert seen[-1] is None
+
+
+def test_a_training_that_did_not_end_is_diagnosed_as_far_as_it_came(watched, monkeypatch):
+    watched.weights_file.unlink()
+    install(monkeypatch, TOO_HIGH)
+    found = hubel.diagnose(watched, trials=False)
+    assert found.notes == ("The training did not end; this is how far it came.",)
+    assert found.causes
+
+
+def test_losses_that_are_not_finite_do_not_break_it(watched, monkeypatch):
+    write_record(watched, Record(steps=[*steps(5), *steps(5, math.nan)]), setting())
+    install(monkeypatch, TOO_HIGH)
+    assert hubel.diagnose(watched, trials=False).causes
+
+
+TREATMENT = Treatment(
+    options={"--lr": "0.003"}, pairs=3, before=(0.1,), after=(0.9,), gain=0.8, low=0.7, high=0.9,
+    seconds=1.0, verdict="helped",
+)  # fmt: skip
+
+
+def test_a_treatment_is_kept_with_the_diagnosis(watched, monkeypatch):
+    from dataclasses import replace
+
+    from hubel.results.files import write_json
+
+    asked = {}
+
+    def treat(run, diagnosis, *, watcher, **options):
+        asked.update(options)
+        watcher.said("It helped.")
+        write_json(run.stage_file("diagnosis"), replace(diagnosis, treatment=TREATMENT))
+        return TREATMENT
+
+    install(monkeypatch, TOO_HIGH)
+    monkeypatch.setattr(home, "treat", treat)
+    said = []
+    found = hubel.diagnose(
+        watched, treat=True, trials=False, pairs=2, budget="90s", seed=7, said=said.append
+    )
+    assert found.treatment == TREATMENT == watched.diagnosis().treatment
+    assert said == ["It helped."]
+    assert asked == {
+        "pairs": 2, "budget": 90.0, "seed": 7, "source": None, "trust_code": False
+    }  # fmt: skip
+    assert "95% interval" in watched.report_file.read_text("utf-8")
+
+
+def test_what_no_option_cures_is_not_treated(watched, monkeypatch):
+    monkeypatch.setattr(home, "treat", lambda *_, **__: pytest.fail("there is nothing to try"))
+    install(monkeypatch, symptom("labels/shuffled", sign()))
+    found = hubel.diagnose(watched, treat=True, trials=False)
+    assert found.treatment is None
+    assert "Nothing was tried" in found.notes[-1]
+    install(monkeypatch, symptom("data/range", WELL))
+    assert hubel.diagnose(watched, treat=True, trials=False).notes == ()
+
+
+def test_a_training_that_has_not_begun(builders, tmp_path, monkeypatch):
+    source = builders.write_folder(tmp_path / "own", 12, 0)
+    cases = []
+
+    def look(case):
+        cases.append(case)
+        return sign()
+
+    def rates(setting, subject):
+        samples = subject.samples("train", 5)
+        assert samples.inputs.shape == (5, 1, 8, 8)
+        subject.optimizer(subject.fresh() or subject.network(), 2.0)
+        measured = {"current_lr": 9.0, "best_lr": 0.06, "low_edge": 0.01, "high_edge": 0.9}
+        return Trial(name="rate-range", healthy=False, evidence="from .01 to .9", measured=measured)
+
+    install(
+        monkeypatch,
+        symptom("data/range", look),
+        symptom("rate/too-high", UNKNOWN),
+        symptom("rate/too-low", UNKNOWN),
+        symptom("fit/ignores-input", UNKNOWN),
+    )
+    tests = {"rate-range": rates, "zeroed-input": lambda *_: Unknown(why="no")}
+    monkeypatch.setattr(trials_table, "TRIALS", tests)
+    monkeypatch.setattr(home, "TRIALS", tests)
+    found = hubel.diagnose(source, model="hubelnet", model_arguments=["width=4"], lr=9.0, batch=8)
+    assert [one.id for one in found.causes] == ["data/range", "rate/too-high"]
+    assert found.causes[1].evidence == "from .01 to .9"
+    assert [one.id for one in found.healthy] == ["rate/too-low"]
+    assert [one.id for one in found.unchecked] == ["fit/ignores-input"]
+    assert found.notes == (home.NOT_TRAINED,)
+    assert found.step == 0
+    assert found.courses is None
+    case = cases[0]
+    assert (case.setting.classes, case.setting.batch) == (3, 8)
+    assert math.isfinite(case.record.initial_loss)
+    assert {row.split for row in case.record.batches} == {"train", "val"}
+    assert case.record.units
+    # The default of muon for batches of 8 (0.014 / 4) is below the range, the best rate in it.
+    assert found.prescriptions[1].command == (
+        f"hubel train {source} --model-arguments width=4 --batch 8 --lr 0.06"
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["own"]
+    quiet = hubel.diagnose(source, model_arguments=["width=4"], trials=False)
+    assert [one.id for one in quiet.causes] == ["data/range"]
+    assert len(quiet.unchecked) == 3
+
+
+def test_no_such_run_and_no_such_source(tmp_path):
+    with pytest.raises(UsageError, match=r"neither a run nor a source of pictures '.*nothing'"):
+        hubel.diagnose(tmp_path / "nothing")
+
+
+def test_a_run_that_has_no_telemetry(classifier):
+    with pytest.raises(RunError, match=r"trained without the doctor. Train again .*hubel train"):
+        hubel.diagnose(classifier.run)
+
+
+def test_a_run_that_was_stopped_too_early(classifier):
+    classifier.run.weights_file.unlink()
+    with pytest.raises(RunError, match=r"holds no telemetry yet: .* hubel train --resume"):
+        hubel.diagnose(classifier.run)
+
+
+def test_a_run_that_has_not_begun(tmp_path):
+    run = Run(tmp_path / "run")
+    run.path.mkdir()
+    run.options_file.write_text('source = "digits"\n')
+    with pytest.raises(RunError, match="holds no plan yet"):
+        hubel.diagnose(run.path)
+
+
+def test_a_source_without_labels(builders, tmp_path):
+    source = builders.write_folder(tmp_path / "own", 4, 0) / "top"
+    with pytest.raises(SourceError, match="no labels to learn"):
+        hubel.diagnose(source)
+
+
+def test_a_model_that_is_none(builders, tmp_path):
+    source = builders.write_folder(tmp_path / "own", 4, 0)
+    with pytest.raises(UsageError, match="lenet5"):
+        hubel.diagnose(source, model="lenet55")
+
+
+def test_treating_what_was_not_trained(tmp_path):
+    with pytest.raises(UsageError, match="--treat retrains a run, and digits is none: train first"):
+        hubel.diagnose("digits", treat=True)
+
+
+def test_a_symptom_that_is_none(watched, monkeypatch):
+    install(monkeypatch, TOO_HIGH)
+    with pytest.raises(UsageError, match=r"no symptom 'rate/to-high': did you mean rate/too-high"):
+        hubel.diagnose(watched, silence=["rate/to-high"])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("model", "lenet5"), ("lr", 0.1), ("augment", ["none"]), ("model_arguments", ["width=4"])],
+)
+def test_options_of_a_training_to_come_do_not_fit_a_run(watched, name, value):
+    flag = f"--{name.replace('_', '-')}"
+    with pytest.raises(UsageError, match=f"{flag} says how a training will be, but .* is a run"):
+        hubel.diagnose(watched, **{name: value})
+
+
+def test_a_budget_that_is_no_time(watched):
+    with pytest.raises(UsageError, match="--budget"):
+        hubel.diagnose(watched, budget="soon")
+
+
+def test_the_command_line_prints_and_ends_with_1_for_an_error(watched, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "70")
+    install(monkeypatch, TOO_HIGH, symptom("data/range", WELL), symptom("labels/noise", UNKNOWN))
+    assert command_line(["diagnose", str(watched.path), "--no-trials"]) == 1
+    out = capsys.readouterr().out
+    lines = out.splitlines()
+    assert "too high. This is very likely (90%). First: set the learning" in " ".join(out.split())
+    assert any(line.startswith("  hubel train ") and line.endswith("--lr 0.003") for line in lines)
+    assert any(line.endswith("--treat  shows whether it helps") for line in lines)
+    assert "1 symptom was looked for and not found; --verbose shows them" in out
+    assert UNKNOWN.why in out
+    assert str(watched.report_file) in out.replace("\n", "")
+    assert command_line(["diagnose", str(watched.path), "--no-trials", "--verbose"]) == 1
+    assert WELL.evidence in capsys.readouterr().out
+
+
+def test_warnings_do_not_fail_and_json_is_one_document(watched, monkeypatch, capsys):
+    install(monkeypatch, symptom("rate/too-high", sign(), severity="warning"))
+    assert command_line(["diagnose", str(watched.path), "--no-trials", "--json"]) == 0
+    streams = capsys.readouterr()
+    document = json.loads(streams.out)
+    assert document["causes"][0]["id"] == "rate/too-high"
+    assert document["prescriptions"][0]["options"] == {"--lr": "0.003"}
+    assert "The learning rate is too high." in streams.err
+
+
+def test_the_list_of_symptoms(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    install(monkeypatch, TOO_HIGH, symptom("data/range", WELL))
+    assert command_line(["diagnose", "--list"]) == 0
+    out = capsys.readouterr().out
+    for text in ("rate/too-high", "What data/range means.", "a / b", "above 0.1", "telemetry"):
+        assert text in out
+    assert command_line(["diagnose", "--list", "--json"]) == 0
+    entries = json.loads(capsys.readouterr().out)
+    assert [one["id"] for one in entries] == ["rate/too-high", "data/range"]
+    assert "unit/dead" in entries[0]["brings_about"]
+    assert set(entries[0]) == {
+        *("id", "meaning", "tier", "statistic", "threshold", "severity", "remedy", "source"),
+        "brings_about",
+    }
+
+
+def test_nothing_to_diagnose_is_named(capsys):
+    assert command_line(["diagnose"]) == 2
+    assert "diagnose needs a RUN" in capsys.readouterr().err
