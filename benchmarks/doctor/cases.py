@@ -163,9 +163,7 @@ def all_cases() -> dict[str, Case]:
     return found
 
 
-def chosen(
-    half: Half | None, only: str, seeds: int, limit: int | None
-) -> dict[str, Case]:
+def chosen(half: Half | None, only: str, seeds: int, limit: int | None) -> dict[str, Case]:
     """Return the runs that were asked for, with the twins that they are compared with."""
     cases = all_cases()
     wanted = [

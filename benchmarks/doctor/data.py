@@ -116,7 +116,9 @@ def _mnist() -> Arrays:
 
 def _fashion() -> Arrays:
     def read(name: str, offset: int) -> NDArray[np.uint8]:
-        return np.frombuffer(gzip.decompress((FASHION / name).read_bytes()), np.uint8, offset=offset)
+        return np.frombuffer(
+            gzip.decompress((FASHION / name).read_bytes()), np.uint8, offset=offset
+        )
 
     pictures = _halved(read("train-images-idx3-ubyte.gz", 16).reshape(-1, 1, 28, 28))
     labels = read("train-labels-idx1-ubyte.gz", 8).astype(np.int64)

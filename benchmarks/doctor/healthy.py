@@ -348,18 +348,20 @@ def _few(program: Program) -> Program:
 
 
 def _smoothing(program: Program) -> Program:
-    return replace(
-        program, make_loss=lambda _: nn.CrossEntropyLoss(label_smoothing=0.1)
-    )
+    return replace(program, make_loss=lambda _: nn.CrossEntropyLoss(label_smoothing=0.1))
 
 
 def _multilabel_loss(program: Program) -> Program:
     """Train with a sigmoid a class, as with several labels a picture; scaled to usual steps."""
 
     def loss(outputs: Tensor, targets: Tensor) -> Tensor:
-        return F.binary_cross_entropy_with_logits(
-            outputs, F.one_hot(targets, outputs.shape[1]).float(), reduction="none"
-        ).sum(1).mean()
+        return (
+            F.binary_cross_entropy_with_logits(
+                outputs, F.one_hot(targets, outputs.shape[1]).float(), reduction="none"
+            )
+            .sum(1)
+            .mean()
+        )
 
     return replace(program, make_loss=lambda _: loss)
 

@@ -112,9 +112,7 @@ def make_data(program: Program, pictures: Pictures, settings: Settings) -> Data:
     )
 
 
-def make_loaders(
-    data: Data, settings: Settings
-) -> tuple[DataLoader[Any], DataLoader[Any] | None]:
+def make_loaders(data: Data, settings: Settings) -> tuple[DataLoader[Any], DataLoader[Any] | None]:
     """Return the loaders of training and validation."""
     train = DataLoader(data.train, batch_size=settings.batch, shuffle=True, drop_last=True)
     val = None if data.val is None else DataLoader(data.val, batch_size=128)
@@ -144,9 +142,7 @@ def make_optimizer(network: nn.Module, settings: Settings) -> Optimizer:
         case "rmsprop":
             return torch.optim.RMSprop(weights, lr=rate, weight_decay=decay)
         case _:
-            return torch.optim.SGD(
-                weights, lr=rate, momentum=settings.momentum, weight_decay=decay
-            )
+            return torch.optim.SGD(weights, lr=rate, momentum=settings.momentum, weight_decay=decay)
 
 
 def make_scheduler(optimizer: Optimizer, steps_a_pass: int, settings: Settings) -> Any:
@@ -218,17 +214,15 @@ class Program:
     make_normalise: Callable[[Pictures], Transform] = make_normalise
     make_augmentation: Callable[[Pictures], Transform | None] = no_augmentation
     make_data: Callable[[Program, Pictures, Settings], Data] = make_data
-    make_loaders: Callable[
-        [Data, Settings], tuple[DataLoader[Any], DataLoader[Any] | None]
-    ] = make_loaders
+    make_loaders: Callable[[Data, Settings], tuple[DataLoader[Any], DataLoader[Any] | None]] = (
+        make_loaders
+    )
     make_network: Callable[[Pictures, Settings], nn.Module] = make_network
     make_optimizer: Callable[[nn.Module, Settings], Optimizer] = make_optimizer
     make_scheduler: Callable[[Optimizer, int, Settings], Any] = make_scheduler
     make_loss: Callable[[Pictures], Callable[[Tensor, Tensor], Tensor]] = make_loss
     train_step: Callable[[Training, Tensor, Tensor], tuple[Tensor, Tensor]] = train_step
-    train_pass: Callable[
-        [Program, Training, DataLoader[Any]], tuple[float, float]
-    ] = train_pass
+    train_pass: Callable[[Program, Training, DataLoader[Any]], tuple[float, float]] = train_pass
     evaluate: Callable[[Training, DataLoader[Any]], tuple[float, float]] = evaluate
     after_pass: Callable[[Training], None] = after_pass
     deployed: Callable[[Training], nn.Module] = deployed

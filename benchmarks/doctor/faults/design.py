@@ -35,15 +35,21 @@ def _pointwise(net: nn.Module) -> None:
 
 
 def _averaged(net: Any) -> None:
-    """Pool the last map to one place and read the classes from it."""
+    """Read the classes from what the mean place shows: no layer sees two places together."""
     _pointwise(net)
-    net.features.append(nn.AdaptiveAvgPool2d(1))
+    swap(net.features, (nn.MaxPool2d,), lambda pool: nn.AvgPool2d(pool.kernel_size))
+    repeated = _Repeated()
+    repeated.size = _side_of(net)
+    net.features = nn.Sequential(*net.features, nn.AdaptiveAvgPool2d(1), repeated)
 
 
-def _pooled_first(net: Any) -> None:
-    """Shrink the picture to 2 by 2 before the first convolution."""
-    net.features.insert(0, nn.AdaptiveAvgPool2d(2))
-    net.features.append(_Repeated())
+def _side_of(net: Any) -> int:
+    """Return the side of the map that the rest of the network was built for."""
+    linear = next((one for one in net.hidden if isinstance(one, nn.Linear)), None)
+    if linear is None:
+        return 1
+    channels = [one for one in net.features if isinstance(one, nn.Conv2d)][-1].out_channels
+    return round((linear.in_features / channels) ** 0.5)
 
 
 class _Repeated(nn.Module):
@@ -58,10 +64,7 @@ class _Repeated(nn.Module):
 def _early_downsampling(net: Any) -> None:
     layers = list(net.features)
     repeated = _Repeated()
-    linear = next((one for one in net.hidden if isinstance(one, nn.Linear)), None)
-    if linear is not None:
-        channels = [one for one in layers if isinstance(one, nn.Conv2d)][-1].out_channels
-        repeated.size = round((linear.in_features / channels) ** 0.5)
+    repeated.size = _side_of(net)
     first = next(place for place, one in enumerate(layers) if isinstance(one, nn.Conv2d))
     layers.insert(first + 1, nn.AdaptiveMaxPool2d(1))
     kept = [one for one in layers if not isinstance(one, nn.MaxPool2d)]

@@ -188,9 +188,7 @@ def _validation_augmented(pictures: Pictures, normalise: Transform) -> Transform
 def _sorted(pictures: Pictures, generator: torch.Generator) -> Pictures:
     del generator
     order = pictures.train_labels.argsort(stable=True)
-    return replace(
-        pictures, train=pictures.train[order], train_labels=pictures.train_labels[order]
-    )
+    return replace(pictures, train=pictures.train[order], train_labels=pictures.train_labels[order])
 
 
 def _unshuffled(program: Program) -> Program:

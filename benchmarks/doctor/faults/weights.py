@@ -76,9 +76,7 @@ def _list_layers(net: Any) -> None:
     net.features = _Listed(list(net.features))
 
 
-def _optimizer(
-    program: Program, alter: Callable[[Any, Settings, Any], Optimizer]
-) -> Program:
+def _optimizer(program: Program, alter: Callable[[Any, Settings, Any], Optimizer]) -> Program:
     before = program.make_optimizer
 
     def make(net: nn.Module, settings: Settings) -> Optimizer:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from types import MappingProxyType, ModuleType
 from typing import Final
 
+from benchmarks.doctor.real_bugs import published, threads
 from benchmarks.doctor.real_bugs.bug import Bug
 
-FAMILIES: Final[tuple[ModuleType, ...]] = ()
+FAMILIES: Final[tuple[ModuleType, ...]] = (published, threads)
 
 BUGS: Final[Mapping[str, Bug]] = MappingProxyType(
     {bug.name: bug for module in FAMILIES for bug in module.BUGS}

@@ -29,9 +29,7 @@ MEANS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = MappingProxyType(
 """By tool and its own names: the ids that an alarm may stand for."""
 
 
-def alarms_of(
-    telemetry: Telemetry, pictures: Pictures, finished: Finished
-) -> dict[str, list[str]]:
+def alarms_of(telemetry: Telemetry, pictures: Pictures, finished: Finished) -> dict[str, list[str]]:
     """Return what each rival says of a run, in its own names and its own order."""
     del pictures
     train: Any = finished.data.train

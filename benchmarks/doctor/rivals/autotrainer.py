@@ -44,11 +44,15 @@ def alarms(telemetry: Telemetry) -> tuple[str, ...]:
         epochs = telemetry.epochs[:number]
         if not epochs:
             continue
-        if _not_finite(row) or any(
-            not math.isfinite(value)
-            for epoch in epochs
-            for value in (epoch.train_loss, *_known(epoch.val_loss))
-        ) or max(_known(epochs[-1].val_loss), default=0.0) >= DIVERGED:
+        if (
+            _not_finite(row)
+            or any(
+                not math.isfinite(value)
+                for epoch in epochs
+                for value in (epoch.train_loss, *_known(epoch.val_loss))
+            )
+            or max(_known(epochs[-1].val_loss), default=0.0) >= DIVERGED
+        ):
             return ("explode",)
         _count(row, counts)
         if number < JUDGED_FROM * total:
