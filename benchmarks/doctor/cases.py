@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any, Final, Literal
@@ -102,13 +104,21 @@ class Case:
     def digest(self) -> str:
         """Return a digest of all code that makes the run what it is."""
         digest = hashlib.sha256()
-        for module in (data, networks, program, fault_module, self.module):
-            digest.update(Path(inspect.getfile(module)).read_bytes())
+        for path in _files((data, networks, program, fault_module, self.module)):
+            digest.update(path.read_bytes())
         digest.update(repr((self.key, BENCHES[self.bench])).encode())
         return digest.hexdigest()[:16]
 
 
-_SHARED_TWINS: Final = {}
+@cache
+def _files(modules: tuple[ModuleType, ...]) -> tuple[Path, ...]:
+    """Return the files of modules, and of those of the suite that they take something from."""
+    found = {Path(inspect.getfile(module)) for module in modules}
+    for module in modules:
+        for thing in vars(module).values():
+            if getattr(thing, "__module__", "").startswith("benchmarks.doctor."):
+                found.add(Path(inspect.getfile(sys.modules[thing.__module__])))
+    return tuple(sorted(found))
 
 
 def _fault_cases() -> Iterator[Case]:

@@ -45,7 +45,7 @@ class Pictures:
     @property
     def classes(self) -> int:
         """Number of classes."""
-        return int(self.train_labels.max()) + 1
+        return int(self.test_labels.max()) + 1
 
     @property
     def channels(self) -> int:
