@@ -95,7 +95,7 @@ class Doctored:
         if doctor is None:
             return {"diagnosis": EMPTY, "readings": {}}
         seen: list[Any] = []
-        with _overheard(seen), redirect_stdout(StringIO()):
+        with _Overheard(seen), redirect_stdout(StringIO()):
             try:
                 said = msgspec.to_builtins(doctor.diagnosis())
             except Exception:  # noqa: BLE001 - an error of the doctor is a result of the suite
@@ -121,7 +121,7 @@ class _Silent:
         return None
 
 
-class _overheard:
+class _Overheard:
     """Keeps the case that a doctor examines."""
 
     def __init__(self, seen: list[Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -32,7 +31,6 @@ from benchmarks.doctor.program import (
     Program,
     Settings,
     Training,
-    make_network,
     run,
 )
 
@@ -215,16 +213,15 @@ def _gelu_without_norm(program: Program) -> Program:
     return program.with_settings(activation=nn.GELU, norm=False, optimizer="adamw", lr=2e-3)
 
 
-def _pretrained(program: Program) -> Any:
+def _pretrained() -> Any:
     """Return a builder of networks that were trained shortly before."""
 
     def make(pictures: Pictures, settings: Settings) -> nn.Module:
         state = torch.get_rng_state()
         short = replace(settings, epochs=max(settings.epochs // 2, 1), seed=settings.seed + 100)
-        before = Program(settings=short)
-        plain = run(before, pictures, _Unwatched)[0].network
+        trained = run(Program(settings=short), pictures, _Unwatched)[0].network
         torch.set_rng_state(state)
-        return plain
+        return trained
 
     return make
 
@@ -244,13 +241,13 @@ class _Unwatched:
 
 def pretrained(program: Program) -> Program:
     """Start from a network that was trained before, at a tenth of the rate."""
-    found = replace(program, make_network=_pretrained(program))
+    found = replace(program, make_network=_pretrained())
     return found.with_settings(lr=program.settings.lr / 10)
 
 
 def frozen_body(program: Program) -> Program:
     """Train the head of a pretrained network, its body frozen."""
-    build = _pretrained(program)
+    build = _pretrained()
 
     def make(pictures: Pictures, settings: Settings) -> nn.Module:
         net: Any = build(pictures, settings)
@@ -273,6 +270,10 @@ def thawed(program: Program) -> Program:
         network_.features.requires_grad_(requires_grad=True)
 
     return replace(frozen, make_optimizer=optimizer, after_pass=after)
+
+
+def _long(program: Program) -> Program:
+    return program.with_settings(epochs=3 * program.settings.epochs)
 
 
 class _Tied(nn.Module):
@@ -370,7 +371,6 @@ def _swish(net: nn.Module) -> None:
     swap(net, (nn.ReLU, nn.ReLU6), lambda _: nn.SiLU())
 
 
-_LONG: Final[Change] = lambda program: program.with_settings(epochs=3 * program.settings.epochs)
 _ADAM: Final[Change] = numbers(optimizer="adam", lr=2e-3)
 
 _ALL: Final = (
@@ -404,7 +404,7 @@ _ALL: Final = (
     Kind(name="decay-5e-4", change=numbers(weight_decay=5e-4)),
     Kind(name="tiny-validation", change=_loaders(_small_validation)),
     Kind(name="no-validation", change=_loaders(_no_validation)),
-    Kind(name="long", change=_LONG),
+    Kind(name="long", change=_long),
     Kind(name="balanced-sampler", change=_balanced, least=0.9),
     Kind(name="augmented", change=_augmented, least=0.95),
     Kind(name="two-easy-classes", change=_classes(0, 1)),
@@ -418,5 +418,3 @@ _ALL: Final = (
 )  # fmt: skip
 
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType({kind.name: kind for kind in _ALL})
-
-__all__ = ["KINDS", "Kind", "copy", "make_network"]

@@ -61,6 +61,7 @@ class Plain(nn.Module):
         self.head = nn.Linear(hidden, shape.classes)
 
     def forward(self, pictures: Tensor) -> Tensor:
+        """Return logits, (n, classes), of pictures, (n, channels, side, side)."""
         return self.head(self.hidden(self.flatten(self.features(pictures))))
 
 
@@ -87,6 +88,7 @@ class Block(nn.Module):
         self.act = act()
 
     def forward(self, maps: Tensor) -> Tensor:
+        """Return maps of half the side where the stride is 2."""
         return self.act(self.body(maps) + self.skip(maps))
 
 
@@ -113,6 +115,7 @@ class Residual(nn.Module):
         self.head = nn.Linear(widths[2], shape.classes)
 
     def forward(self, pictures: Tensor) -> Tensor:
+        """Return logits, (n, classes), of pictures, (n, channels, side, side)."""
         return self.head(self.hidden(self.flatten(self.pool(self.features(pictures)))))
 
 
@@ -130,6 +133,7 @@ class Squeeze(nn.Module):
         )
 
     def forward(self, maps: Tensor) -> Tensor:
+        """Return maps of the same shape."""
         return maps * self.gate(maps)
 
 
@@ -168,6 +172,7 @@ class Depthwise(nn.Module):
         self.head = nn.Linear(widths[3], shape.classes)
 
     def forward(self, pictures: Tensor) -> Tensor:
+        """Return logits, (n, classes), of pictures, (n, channels, side, side)."""
         return self.head(self.hidden(self.flatten(self.pool(self.features(pictures)))))
 
 
@@ -200,6 +205,7 @@ class Stacked(nn.Module):
         self.head = nn.Linear(hidden, shape.classes)
 
     def forward(self, pictures: Tensor) -> Tensor:
+        """Return logits, (n, classes), of pictures, (n, channels, side, side)."""
         return self.head(self.hidden(self.flatten(self.features(pictures))))
 
 

@@ -84,7 +84,7 @@ class Share:
 
     @property
     def value(self) -> float:
-        """hits / of; NaN of nothing."""
+        """Return hits / of; NaN of nothing."""
         return self.hits / self.of if self.of else math.nan
 
     def __str__(self) -> str:

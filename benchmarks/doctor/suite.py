@@ -176,7 +176,7 @@ class Runs:
         return {key: bool(said) for key, said in known.items() if said is not None}
 
     def same_bits(self) -> tuple[int, int]:
-        """Return how many pairs of runs, watched and not, ended in the same weights, of how many."""
+        """Return how many runs ended in the same weights, watched and not, of how many pairs."""
         same = pairs = 0
         for (key, arm), line in self._lines.items():
             other = self._lines.get((key, "rivals"))
@@ -192,7 +192,8 @@ def section(cases: Mapping[str, Case], runs: Runs, half: str | None) -> Section:
         tool: score(runs.judged(tool, runs.faulty), runs.alarmed(tool)) for tool in TOOLS
     }  # fmt: skip
     tables = [
-        Table(title="By family", header=("family", "runs", "detected", "cause first", "among three"),
+        Table(title="By family",
+              header=("family", "runs", "detected", "cause first", "among three"),
               rows=_families(runs.judged(HUBEL, runs.faulty))),
         Table(title="Real bugs", header=("tool", "detected", "cause first", "among three"),
               rows=[_bugs(tool, runs) for tool in TOOLS]),
@@ -299,7 +300,7 @@ def _pictures(scores: Mapping[str, Score]) -> dict[str, Path]:
         return {}
 
     def draw(axes: Any) -> None:
-        for place, (tool, found) in enumerate(list(known.items())[::-1]):
+        for place, found in enumerate(list(known.values())[::-1]):
             bars = (found.detected, found.first, found.false_alarms)
             for offset, (colour, one) in enumerate(zip(_COLOURS, bars, strict=True)):
                 value = 100 * one.value if one.of else 0.0

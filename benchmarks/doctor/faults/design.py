@@ -116,10 +116,9 @@ def _even_kernels(net: nn.Module) -> None:
     def even(conv: nn.Conv2d) -> nn.Module:
         if conv.kernel_size != (3, 3) or conv.stride != (1, 1) or conv.groups != 1:
             return conv
-        wide = nn.Conv2d(
+        return nn.Conv2d(
             conv.in_channels, conv.out_channels, 4, bias=conv.bias is not None, padding="same"
         )
-        return wide
 
     swap(net, (nn.Conv2d,), even)
 

@@ -110,7 +110,7 @@ def trains_in_eval(program: Program) -> Program:
 
 
 def evaluates_in_train(program: Program) -> Program:
-    """Forget `eval()` before validation: dropout acts, and batch statistics are used and updated."""
+    """Forget `eval()` before validation: dropout acts, batch statistics are used and updated."""
 
     @torch.no_grad()
     def evaluate(training: Training, loader: DataLoader[Any]) -> tuple[float, float]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Final
 
@@ -55,7 +56,8 @@ def alarms(telemetry: Telemetry) -> tuple[str, ...]:
         ):
             return ("explode",)
         _count(row, counts)
-        if number < JUDGED_FROM * total:
+        # A rise takes two passes; the tool's own trainings have fifty and more.
+        if number < max(JUDGED_FROM * total, 2):
             continue
         train = [epoch.train_accuracy for epoch in epochs]
         val = [value for epoch in epochs for value in _known(epoch.val_accuracy)] or train
@@ -93,7 +95,7 @@ def _count(row: PassRow, counts: dict[str, int]) -> None:
 
 
 def _rise(values: Sequence[float]) -> float:
-    return max((after - before for before, after in zip(values, values[1:], strict=False)),
+    return max((after - before for before, after in pairwise(values)),
                default=0.0)  # fmt: skip
 
 

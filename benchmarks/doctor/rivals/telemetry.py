@@ -135,6 +135,7 @@ class Recorder:
 
     def _before(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
         """Count the training's batches; the gradients of a pass's last one are read after it."""
+        del module
         if not torch.is_grad_enabled():
             return
         if self._forwards and self._forwards % self._steps == 0:

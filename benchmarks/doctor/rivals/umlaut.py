@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Final
 
@@ -63,6 +64,6 @@ def _all(telemetry: Telemetry) -> Iterator[str]:
         yield "validation above training"
     if any(
         after.val_loss > before.val_loss and after.train_loss < before.train_loss
-        for before, after in zip(known, known[1:], strict=False)
+        for before, after in pairwise(known)
     ):
         yield "overfitting"
