@@ -28,6 +28,7 @@ from benchmarks import (
     time_to_accuracy,
     transfer,
 )
+from benchmarks.doctor import suite as doctor
 from benchmarks.peers import plots
 from benchmarks.recording import RESULTS, Section, record
 
@@ -49,6 +50,7 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "networks": (networks.add_arguments, networks.measure),
     "time-to-accuracy": (time_to_accuracy.add_arguments, time_to_accuracy.measure),
     "doctor-overhead": (doctor_overhead.add_arguments, doctor_overhead.measure),
+    "doctor": (doctor.add_arguments, doctor.measure),
     "sliding": (sliding_window.add_arguments, sliding_window.measure),
 }
 

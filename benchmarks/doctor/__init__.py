@@ -1,0 +1,1 @@
+"""The suite that measures the doctor: faults, healthy runs, real bugs, rivals, scores."""
