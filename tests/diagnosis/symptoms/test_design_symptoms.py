@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 from tests.diagnosis.facts_cases import OfNetwork, case, look, steps, weights
 from torch import nn
+from torch.optim import SGD
 
 from hubel.architectures import load
+from hubel.diagnosis.evidence.reading import read_setting
 from hubel.diagnosis.symptom import Sign, Unknown, Well
 from hubel.diagnosis.symptoms.design import SYMPTOMS
 
@@ -98,7 +100,11 @@ def test_a_plain_network_is_well_even_where_it_suffers(symptom):
 def test_published_networks_are_well(name):
     loaded = load(name, outputs=10, channels=3, size=64)
     subject = OfNetwork(loaded.module)
-    well = case(subject=subject, input_shape=(3, 64, 64), outputs=10)
+    low = {"suffers": True, "train": 0.5, "val": 0.5}
+    low["parameters"] = read_setting(
+        loaded.module, SGD(loaded.module.parameters()), None
+    ).parameters
+    well = case(subject=subject, input_shape=(3, 64, 64), outputs=10, **low)
     for symptom in SYMPTOMS:
         found = symptom.find(well)
         assert isinstance(found, Well) or not found.confirmed
