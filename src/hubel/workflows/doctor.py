@@ -87,11 +87,10 @@ class Doctor(Observer):
         """Whether the update of a step is measured."""
         return not self._gone and self._sampling.weights(step)
 
-    def updating(self, step: int, module: object) -> None:
+    def updating(self, step: int, module: nn.Module) -> None:
         """Measure gradients and weights before an update."""
-        del step, module
         with self._measuring(in_step=True):
-            self._change = Change(dict(self.trainer.module.named_parameters()))
+            self._change = Change(dict(module.named_parameters()), initial=step == 1)
 
     def stepped(self, event: StepEvent) -> None:
         """Add the rows of a step."""

@@ -113,7 +113,5 @@ class Setting:
     loss: LossFact | None = None
     scheduler: SchedulerFact | None = None
     has_validation: bool = False
-    loss_scaling: bool | None = None
-    """Whether the loss is scaled against underflow; None where not known."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Settings of `hubel train`, by name; empty for other loops."""

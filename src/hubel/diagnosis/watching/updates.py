@@ -90,7 +90,7 @@ class Updates:
         if self._change is None and self._due.due(course.updates + 1):
             scale = getattr(optimizer, "grad_scale", None)
             number = 1.0 if scale is None else float(scale)
-            self._change = Change(self._parameters, number)
+            self._change = Change(self._parameters, number, initial=course.updates == 0)
         course.clock.spent += perf_counter() - started
 
     def _after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:

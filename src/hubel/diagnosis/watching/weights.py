@@ -38,13 +38,23 @@ class _Before:
     weight: Tensor
     gradient: Tensor | None
     elements: Tensor
+    zeros: Tensor | None
+    """Share of the gradient's elements that are 0, of those that are looked at."""
+    spread: float
 
 
 @final
 class Change:
     """One update of the weights, from before it to after it."""
 
-    def __init__(self, parameters: Mapping[str, nn.Parameter], scale: float = 1.0) -> None:
+    def __init__(
+        self,
+        parameters: Mapping[str, nn.Parameter],
+        scale: float = 1.0,
+        *,
+        initial: bool = False,
+    ) -> None:
+        """Look at the weights before an update; before the first one, also at their spread."""
         self._scale = scale
         self._before: list[_Before] = []
         for name, parameter in parameters.items():
@@ -58,6 +68,8 @@ class Change:
                     weight=_norm(parameter.detach()),
                     gradient=None if gradient is None else _norm(gradient.detach()),
                     elements=some(parameter).clone(),
+                    zeros=None if gradient is None else _zeros(gradient.detach()),
+                    spread=_spread(parameter.detach()) if initial else torch.nan,
                 )
             )
 
@@ -73,13 +85,14 @@ class Change:
             numbers += [
                 before.weight,
                 before.weight.new_tensor(torch.nan) if gradient is None else gradient,
+                before.weight.new_tensor(torch.nan) if before.zeros is None else before.zeros,
                 change.norm() / len(old) ** 0.5,
                 change.abs().mean(),
                 old.abs().mean(),
             ]
         # One transfer for all of them.
         device = numbers[0].device
-        values = torch.stack([one.to(device) for one in numbers]).reshape(-1, 5).tolist()
+        values = torch.stack([one.to(device) for one in numbers]).reshape(-1, 6).tolist()
         return [
             self._row(step, before, *each)
             for before, each in zip(self._before, values, strict=True)
@@ -88,7 +101,7 @@ class Change:
     def _row(
         self, step: int, before: _Before, weight: float, gradient: float, *rest: float
     ) -> WeightRow:
-        update, moved, size = rest
+        zeros, update, moved, size = rest
         root = before.parameter.numel() ** 0.5
         known = before.gradient is not None
         finite = all(one - one == 0 for one in (weight, update)) and (
@@ -102,6 +115,8 @@ class Change:
             update=update,
             mean_ratio=moved / size if size else torch.nan,
             finite=finite,
+            spread=before.spread,
+            zero_gradient=zeros,
         )
 
 
@@ -109,3 +124,21 @@ def _norm(tensor: Tensor) -> Tensor:
     """Return the Euclidean norm; of a sparse gradient, that of its values."""
     values = tensor.coalesce().values() if tensor.is_sparse else tensor
     return torch.linalg.vector_norm(values, dtype=torch.float32)
+
+
+def _zeros(gradient: Tensor) -> Tensor:
+    """Return the share of zeros among at most 4,096 elements; what is not stored is 0."""
+    if gradient.is_sparse:
+        stored = gradient.coalesce().values()
+        return 1 - stored.count_nonzero().float() / max(gradient.numel(), 1)
+    looked = some(gradient)
+    return 1 - looked.count_nonzero().float() / max(looked.numel(), 1)
+
+
+def _spread(weight: Tensor) -> float:
+    """Return how far the units (axis 0) are apart, as a share of the size of the weights."""
+    if weight.ndim < 2 or not weight.any():
+        return torch.nan
+    values = weight.float()
+    apart = (values - values.mean(0, keepdim=True)).square().mean()
+    return float((apart / values.square().mean()).sqrt())
