@@ -20,7 +20,39 @@ class Threshold:
     """Bibliography key; `calibrated` where it was set on the calibration half of the suite."""
 
 
-_ROWS: Final[tuple[Threshold, ...]] = ()
+_ROWS: Final[tuple[Threshold, ...]] = (
+    # fit, normalisation, harm and the tests
+    Threshold("harm.updates", 30, "updates before a training is judged at all", "hubel"),
+    Threshold("harm.errors", 2, "standard errors below the simple classifier", "hubel"),
+    Threshold("harm.chance-errors", 3, "standard errors above chance that show learning", "hubel"),
+    Threshold("harm.fall", 0.05, "least fall of the loss, as a share of its start", "hubel"),
+    Threshold("harm.lost", 0.1, "accuracy lost since the best evaluation", "hubel"),
+    Threshold("harm.done", 0.5, "share of the planned updates before it is compared", "hubel"),
+    Threshold("fit/cannot-fit-batch.error", 0.05, "error on 16 pictures", "braiek2022testing"),
+    Threshold("fit/ignores-input.p", 0.05, "p of pictures against zeros", "braiek2022testing"),
+    Threshold("fit/ignores-input.spread", 1e-3, "spread of outputs over their size", "hubel"),
+    Threshold("fit/overfitting.errors", 2, "standard errors of a rise and of a gap", "hubel"),
+    Threshold("fit/overfitting.evaluations", 3, "evaluations in a row above it", "hubel"),
+    Threshold("fit/overfitting.gap", 0.1, "accuracy of training less validation", "hubel"),
+    Threshold("fit/overfitting.rise", 0.2, "relative rise of the validation loss", "hubel"),
+    Threshold("fit/over-regularised.gain", 0.1, "accuracy gained without it", "hubel"),
+    Threshold("fit/too-short.fall", 0.1, "relative fall over the last third", "hubel"),
+    Threshold("fit/too-short.errors", 3, "standard errors of that fall", "hubel"),
+    Threshold("fit/too-short.rate", 0.1, "last learning rate over the largest", "hubel"),
+    Threshold("permuted-labels.p", 0.05, "p of labels against permuted ones", "hubel"),
+    Threshold("permuted-labels.z", 3, "standard errors above chance", "hubel"),
+    Threshold("rate-range.least-fall", 0.05, "share of the first loss", "hubel"),
+    Threshold("rate-range.low-share", 0.1, "fall at the low edge over the largest", "hubel"),
+    Threshold("rate-range.high-share", 0.5, "fall at the high edge over the largest", "hubel"),
+    Threshold("rate-range.outside", 10, "times outside of the useful rates", "hubel"),
+    Threshold("float32-replay.difference", 0.05, "relative difference of losses", "hubel"),
+    Threshold("float32-replay.lost", 0.1, "share of gradient elements lost", "hubel"),
+    Threshold("normalisation/train-eval.difference", 0.5, "relative difference", "hubel"),
+    Threshold("normalisation/train-eval.accuracy", 0.05, "accuracy lost in evaluation", "hubel"),
+    Threshold("normalisation/train-eval.errors", 3, "standard errors of that loss", "hubel"),
+    Threshold("normalisation/drift.far", 1, "standard deviations, or log ratio", "hubel"),
+    Threshold("normalisation/small-batch.batch", 2, "largest batch looked at", "hubel"),
+)
 
 THRESHOLDS: Final[Mapping[str, Threshold]] = MappingProxyType({row.name: row for row in _ROWS})
 
