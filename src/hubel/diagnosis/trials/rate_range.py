@@ -36,9 +36,9 @@ def rate_range(setting: Setting, subject: Subject) -> Trial | Unknown:
     40 updates of 32 pictures for each power of ten, and for half powers at the edges; the fall of
     the loss on 256 pictures is set against the largest one. Useful rates reach a share of it.
     Measured: current_lr, best_lr, low_edge, high_edge, current_fall, best_fall (shares of the first
-    loss), and `fall:1e-2` for each factor. A range seen over 40 updates lies higher than that of a
-    long training, so a rate is unhealthy only where it is ten times outside. Bound: 13 x 40
-    updates of 32; what diverges stops at once. Source: smith2017cyclical.
+    loss), and `fall:1e-2` for each factor. The range of 40 updates lies higher than that of a long
+    training, so a rate is unhealthy only where it is ten times below, or three times above.
+    Bound: 13 x 40 updates of 32; what diverges stops at once. Source: smith2017cyclical.
     """
     with apart():
         samples = subject.samples("train", PICTURES)
@@ -86,8 +86,8 @@ def _edges(falls: dict[float, float]) -> tuple[float, float]:
 def _judged(current: float, falls: dict[float, float]) -> Trial:
     best = max(falls, key=lambda power: falls[power])
     low, high = _edges(falls)
-    outside = threshold("rate-range.outside")
-    healthy = 10**low / outside < 1 < 10**high * outside
+    below, above = threshold("rate-range.below"), threshold("rate-range.above")
+    healthy = 10**low / below < 1 < 10**high * above
     return Trial(
         name="rate-range",
         healthy=healthy,

@@ -14,6 +14,7 @@ from hubel.diagnosis.symptom import Unknown
 from hubel.diagnosis.thresholds import threshold
 from hubel.diagnosis.trials.bench import (
     Clock,
+    answers,
     apart,
     new_network,
     outputs_of,
@@ -25,17 +26,19 @@ from hubel.diagnosis.trials.marks import left_over, right, share_error
 from hubel.diagnosis.trials.trial import Trial
 
 PICTURES: Final = 384
-STEPS: Final = 240
+STEPS: Final = 160
+GOOD: Final = 0.9
+"""Score on training pictures that nothing can have held back."""
 
 
 def regularisation_off(setting: Setting, subject: Subject) -> Trial | Unknown:
     """Train with the training's own optimizer, with dropout and weight decay and without.
 
-    From fresh weights, and where that shows nothing from those of now: 240 updates of 32 of 384
+    From fresh weights, and where that shows nothing from those of now: 160 updates of 32 of 384
     training pictures. The score is that of the same pictures afterwards, dropout off and batches'
     own statistics. Measured: with_accuracy, without_accuracy (R² for numbers), standard_error of
     the difference, fresh (1 where seen from fresh weights), augmented. Healthy where the score
-    without is not clearly above that with. Bound: 960 updates of 32. Source: srivastava2014dropout.
+    without is not clearly above that with. Bound: 640 updates of 32. Source: srivastava2014dropout.
     """
     with apart():
         samples = subject.samples("train", PICTURES)
@@ -43,35 +46,59 @@ def regularisation_off(setting: Setting, subject: Subject) -> Trial | Unknown:
             return Unknown(why="there are no 32 training pictures to learn from")
         clock = Clock.of()
         data = ready(samples, subject.network())
+        if not _regularised(setting, subject, data[0]):
+            return Unknown(why="the training has neither dropout nor weight decay to take away")
         starts = (True, False) if subject.fresh() is not None else (False,)
-        best = (0.0, 0.0, 1.0, 0.0)
-        for fresh in starts:
-            held = _score(setting, subject, data, fresh=fresh, off=False, clock=clock)
-            freed = _score(setting, subject, data, fresh=fresh, off=True, clock=clock)
-            error = math.hypot(share_error(held, len(samples)), share_error(freed, len(samples)))
-            if fresh == starts[0] or freed - held > best[1] - best[0]:
-                best = held, freed, error, float(fresh)
-            if _clear(*best[:3]):
-                break
-    held, freed, error, at_start = best
+        sides = _sides(setting, subject, data, starts[0], clock)
+        at_start = starts[0]
+        if len(starts) == 2 and not _clear(*sides, len(samples)):
+            now = outputs_of(set_still(subject.network(), setting), data[0], clock)
+            if _marks(setting, now, data[1]) < GOOD:
+                again = _sides(setting, subject, data, starts[1], clock)
+                if again[1] - again[0] > sides[1] - sides[0]:
+                    sides, at_start = again, False
     return Trial(
         name="regularisation-off",
-        healthy=not _clear(held, freed, error),
-        evidence=f"after {STEPS} updates {held:.1%} of the training pictures right with dropout "
-        f"and weight decay, {freed:.1%} without",
+        healthy=not _clear(*sides, len(samples)),
+        evidence=f"after {STEPS} updates {sides[0]:.1%} of the training pictures right with "
+        f"dropout and weight decay, {sides[1]:.1%} without",
         measured={
-            "with_accuracy": held,
-            "without_accuracy": freed,
-            "standard_error": error,
-            "fresh": at_start,
+            "with_accuracy": sides[0],
+            "without_accuracy": sides[1],
+            "standard_error": _error(*sides, len(samples)),
+            "fresh": float(at_start),
             "augmented": float(samples.augmented),
         },
     )
 
 
-def _clear(held: float, freed: float, error: float) -> bool:
-    gain = freed - held
-    return gain > max(threshold("fit/over-regularised.gain"), 3 * error)
+def _regularised(setting: Setting, subject: Subject, inputs: Tensor) -> bool:
+    """Return whether weights decay, or outputs differ where only dropout and its like do."""
+    network = subject.network()
+    if any(group.get("weight_decay", 0) for group in subject.optimizer(network).param_groups):
+        return True
+    with torch.no_grad():
+        _set_as_trained(network, setting)
+        noisy = answers(network, inputs[:32])
+        return not torch.equal(noisy, answers(set_still(network, setting), inputs[:32]))
+
+
+def _sides(
+    setting: Setting, subject: Subject, data: tuple[Tensor, Tensor], fresh: bool, clock: Clock
+) -> tuple[float, float]:
+    held, freed = (
+        _score(setting, subject, data, fresh=fresh, off=off, clock=clock) for off in (False, True)
+    )
+    return held, freed
+
+
+def _error(held: float, freed: float, number: int) -> float:
+    return math.hypot(share_error(held, number), share_error(freed, number))
+
+
+def _clear(held: float, freed: float, number: int) -> bool:
+    error = _error(held, freed, number)
+    return freed - held > max(threshold("fit/over-regularised.gain"), 3 * error)
 
 
 def _score(
@@ -98,10 +125,14 @@ def _score(
         pass
     with torch.no_grad():
         outputs = outputs_of(set_still(network, setting), data[0], clock)
-    marks = right(setting, outputs, data[1])
+    return _marks(setting, outputs, data[1])
+
+
+def _marks(setting: Setting, outputs: Tensor, targets: Tensor) -> float:
+    marks = right(setting, outputs, targets)
     if marks is not None:
         return float(marks.mean())
-    left = left_over(outputs, data[1])
+    left = left_over(outputs, targets)
     return 0.0 if left is None else max(1 - float(left.mean()), 0.0)
 
 

@@ -18,6 +18,7 @@ from hubel.diagnosis.trials.rate_range import rate_range
 from hubel.diagnosis.trials.reference import reference
 from hubel.diagnosis.trials.regularisation_off import regularisation_off
 from hubel.diagnosis.trials.trial import Test, Trial
+from hubel.diagnosis.trials.wide_statistics import wide_statistics
 from hubel.diagnosis.trials.zeroed_input import zeroed_input
 
 TRIALS: Final[Mapping[str, Test]] = MappingProxyType(
@@ -31,6 +32,7 @@ TRIALS: Final[Mapping[str, Test]] = MappingProxyType(
         "mode-swap": mode_swap,
         "float32-replay": float32_replay,
         "regularisation-off": regularisation_off,
+        "wide-statistics": wide_statistics,
     }
 )
 """Test by name."""
