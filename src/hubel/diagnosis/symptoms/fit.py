@@ -57,7 +57,7 @@ def find_cannot_fit(case: Case) -> Reading:
             f"optimizer: {own:.0%} stay wrong.",
             evidence=f"{trial.evidence}; {case.harm.evidence}",
             confidence=0.6,
-            confirmed=own > 0.25,
+            confirmed=own > threshold("fit/cannot-fit-batch.own"),
             measured=trial.measured,
             remedy="Look at the learning rate, weight decay and the other numbers of the "
             f"optimizer: Adam at {trial.measured['sane_lr']:g} does fit them.",
@@ -71,7 +71,7 @@ def find_ignores_input(case: Case) -> Reading:
     if quiet is not None:
         return quiet
     best = max(case.harm.train_accuracy, case.harm.val_accuracy)
-    if best > case.harm.chance + 0.2:
+    if best > case.harm.chance + threshold("fit/ignores-input.above"):
         return Well(evidence=f"accuracy {best:.1%}, chance {case.harm.chance:.1%}")
     trial = case.trials.make("zeroed-input")
     if isinstance(trial, Unknown):
@@ -141,7 +141,7 @@ def find_underfitting(case: Case) -> Reading:
         return found
     trained, reference = found
     gap = trained.value - case.harm.val_accuracy
-    bar = max(0.1, 2 * math.hypot(trained.error, case.harm.val_error))
+    bar = max(threshold("fit/underfitting.gap"), 2 * math.hypot(trained.error, case.harm.val_error))
     measured = {"train": trained.value, "reference": reference, "gap": gap}
     words = f"training {trained.value:.1%}, a simple classifier {reference:.1%}, gap {gap:.1%}"
     if gap > bar:

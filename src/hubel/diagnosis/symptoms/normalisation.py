@@ -29,7 +29,9 @@ def _swapped(case: Case) -> Trial | Reading:
     harm = case.harm
     gap = harm.train_accuracy - harm.val_accuracy
     error = math.hypot(harm.train_error, harm.val_error)
-    suspicious = harm.suffers or gap > max(0.1, threshold("harm.chance-errors") * error)
+    suspicious = harm.suffers or gap > max(
+        threshold("normalisation/train-eval.gap"), threshold("harm.chance-errors") * error
+    )
     if not suspicious:
         if not harm.known:
             return Unknown(why=f"whether the training suffers is {harm.evidence}")

@@ -94,7 +94,7 @@ def _replayed(
         outputs = answers(network, inputs)
         loss = subject.losses(outputs, data[1].to(place)).mean()
     grads = cast("Sequence[Tensor | None]", torch.autograd.grad(loss, weights, allow_unused=True))
-    return float(loss), [
+    return float(loss.detach()), [
         torch.zeros_like(one) if grad is None else grad.float()
         for one, grad in zip(weights, grads, strict=True)
     ]
