@@ -9,7 +9,7 @@ from hubel.diagnosis.evidence.design_reading import Design, read_design
 from hubel.diagnosis.evidence.record import Record
 from hubel.diagnosis.evidence.setting import Setting
 from hubel.diagnosis.evidence.subject import Subject
-from hubel.diagnosis.harm import Harm, harm_of
+from hubel.diagnosis.harm import Harm, judge
 from hubel.diagnosis.symptom import Unknown
 from hubel.diagnosis.trials.table import Trials
 
@@ -40,7 +40,7 @@ class Case:
     @cached_property
     def harm(self) -> Harm:
         """How well the training went, beside a simple classifier."""
-        return harm_of(self.record, self.trials.make("reference"))
+        return judge(self.setting, self.record, self.trials)
 
     @cached_property
     def design(self) -> Design | Unknown:

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from torch import nn
+
 from hubel.data.dataset import Dataset
 from hubel.data.source import VAL
 from hubel.diagnosis.evidence import events

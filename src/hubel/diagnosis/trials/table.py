@@ -22,7 +22,17 @@ from hubel.diagnosis.trials.data_shift import validation_is_made_alike
 from hubel.diagnosis.trials.data_validation_labels import validation_labels_fit
 from hubel.diagnosis.trials.data_values import pixels_are_numbers, scale_does_no_harm
 from hubel.diagnosis.trials.data_variation import augmentation_keeps_labels, validation_stays
+from hubel.diagnosis.trials.float32_replay import float32_replay
+from hubel.diagnosis.trials.held_out import held_out
+from hubel.diagnosis.trials.mode_swap import mode_swap
+from hubel.diagnosis.trials.one_batch import one_batch
+from hubel.diagnosis.trials.permuted_labels import permuted_labels
+from hubel.diagnosis.trials.rate_range import rate_range
+from hubel.diagnosis.trials.reference import reference
+from hubel.diagnosis.trials.regularisation_off import regularisation_off
 from hubel.diagnosis.trials.trial import Test, Trial
+from hubel.diagnosis.trials.wide_statistics import wide_statistics
+from hubel.diagnosis.trials.zeroed_input import zeroed_input
 
 TRIALS: Final[Mapping[str, Test]] = MappingProxyType(
     {
@@ -39,9 +49,32 @@ TRIALS: Final[Mapping[str, Test]] = MappingProxyType(
         "data-shift": validation_is_made_alike,
         "data-validation-labels": validation_labels_fit,
         "data-variation": validation_stays,
+        "reference": reference,
+        "held-out": held_out,
+        "one-batch": one_batch,
+        "zeroed-input": zeroed_input,
+        "permuted-labels": permuted_labels,
+        "rate-range": rate_range,
+        "mode-swap": mode_swap,
+        "float32-replay": float32_replay,
+        "regularisation-off": regularisation_off,
+        "wide-statistics": wide_statistics,
     }
 )
 """Test by name."""
+
+_FAILURES: Final = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What anybody's network may raise where it gets other batches than it was made for."""
 
 
 class Trials:
@@ -56,12 +89,18 @@ class Trials:
     def make(self, name: str) -> Trial | Unknown:
         """Return the outcome of a test; made now if nobody asked before.
 
-        Errors: KeyError where there is no such test.
+        Errors: KeyError where there is no such test. What the network raises in a test becomes
+        `Unknown`, since a diagnosis must not end a training.
         """
         if name not in self.made:
-            test = TRIALS[name]
-            if self._subject is None:
-                self.made[name] = Unknown(why="the network or its pictures are not at hand")
-            else:
-                self.made[name] = test(self._setting, self._subject)
+            self.made[name] = self._make(TRIALS[name], name)
         return self.made[name]
+
+    def _make(self, test: Test, name: str) -> Trial | Unknown:
+        if self._subject is None:
+            return Unknown(why="the network or its pictures are not at hand")
+        try:
+            return test(self._setting, self._subject)
+        except _FAILURES as error:
+            first = (str(error) or type(error).__name__).splitlines()[0]
+            return Unknown(why=f"the test {name} could not be made: {first}")

@@ -1,0 +1,335 @@
+"""Active tests on real small networks: what they say of sound ones and of sick ones."""
+
+import dataclasses
+import math
+import random
+
+import numpy as np
+import pytest
+import torch
+from tests.diagnosis.trials_runs import (
+    Deaf,
+    adam,
+    digits,
+    network,
+    plain,
+    setting_of,
+    sgd,
+    subject_of,
+)
+from torch import nn
+from torch.nn import functional as F
+
+from hubel.diagnosis.evidence.setting import ModuleFact
+from hubel.diagnosis.symptom import Unknown
+from hubel.diagnosis.trials import bench
+from hubel.diagnosis.trials.marks import balanced, chance_of, left_over, right, share_error
+from hubel.diagnosis.trials.table import TRIALS, Trials
+from hubel.diagnosis.trials.trial import Trial
+
+
+def made(name, subject, **more) -> Trial:
+    outcome = TRIALS[name](setting_of(subject, **more), subject)
+    assert isinstance(outcome, Trial), outcome
+    return outcome
+
+
+def numpy_state():
+    return np.random.get_state()[1].copy()  # noqa: NPY002
+
+
+def regression():
+    x, _, vx, _ = digits(200, 60)
+    return x, x.mean((1, 2, 3)), vx, vx.mean((1, 2, 3))
+
+
+def squared(outputs, targets):
+    return F.mse_loss(outputs.flatten(), targets, reduction="none")
+
+
+def test_one_batch_is_fitted_by_a_sound_network():
+    trial = made("one-batch", subject_of(network()))
+    assert trial.healthy
+    assert trial.measured["error_sane"] == trial.measured["error_own"] == 0
+    assert trial.measured["steps"] < 200
+
+
+def test_one_batch_tells_a_bad_rate_from_a_bad_network():
+    trial = made("one-batch", subject_of(plain(), make=adam(1e-8)))
+    assert trial.healthy
+    assert trial.measured["error_own"] > 0.5
+
+
+def test_one_batch_is_not_fitted_through_relu_on_logits(monkeypatch):
+    monkeypatch.setattr("hubel.diagnosis.trials.one_batch.STEPS", 150)
+    trial = made("one-batch", subject_of(plain(last=nn.ReLU())))
+    assert not trial.healthy
+    assert trial.measured["error_sane"] > 0.1
+
+
+def test_one_batch_of_numbers():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 1))
+    trial = made(
+        "one-batch", subject_of(model, regression(), adam(1e-2), loss=squared), task="regression"
+    )
+    assert trial.healthy
+    assert trial.measured["error_own"] < 0.05
+
+
+def test_zeros_teach_a_deaf_network_as_much(monkeypatch):
+    monkeypatch.setattr("hubel.diagnosis.trials.zeroed_input.STEPS", 60)
+    deaf, sound = made("zeroed-input", subject_of(Deaf())), made(
+        "zeroed-input", subject_of(network())
+    )  # fmt: skip
+    assert not deaf.healthy
+    assert deaf.measured["spread"] == 0
+    assert sound.healthy
+    assert sound.measured["real_loss"] < sound.measured["zero_loss"]
+
+
+def test_permuted_labels_are_harder_only_where_labels_mean_something(monkeypatch):
+    monkeypatch.setattr("hubel.diagnosis.trials.permuted_labels.STEPS", 120)
+    x, y, vx, vy = digits()
+    mixed = y[torch.randperm(len(y), generator=torch.Generator().manual_seed(5))]
+    sound = made("permuted-labels", subject_of(network(), (x, y, vx, vy)))
+    sick = made("permuted-labels", subject_of(network(), (x, mixed, vx, vy)))
+    assert sound.healthy
+    assert sound.measured["z"] > 5
+    assert not sick.healthy
+    assert abs(sick.measured["z"]) < 3
+
+
+def test_rate_range_places_the_rate(monkeypatch):
+    monkeypatch.setattr("hubel.diagnosis.trials.rate_range.STEPS", 25)
+    sound = made("rate-range", subject_of(network()))
+    low, high = (
+        made("rate-range", subject_of(network(), make=sgd(lr))) for lr in (0.1 / 3000, 30.0)
+    )
+    assert sound.healthy
+    assert not low.healthy
+    assert low.measured["current_lr"] < low.measured["low_edge"] / 10
+    assert not high.healthy
+    assert high.measured["current_lr"] > 3 * high.measured["high_edge"]
+    assert low.measured["low_edge"] < low.measured["best_lr"] <= low.measured["high_edge"]
+
+
+def test_rate_range_says_nothing_where_nothing_learns():
+    outcome = TRIALS["rate-range"](setting_of(subject := subject_of(Deaf())), subject)
+    assert outcome == Unknown(why="at no learning rate does the loss fall within 40 updates")
+
+
+def test_mode_swap_finds_the_layer_that_drifted():
+    subject = subject_of(network(dropout=0.5))
+    subject.model.train()
+    with torch.no_grad():
+        for _ in range(60):
+            subject.model(subject.data[0][:256])
+    sound = made("mode-swap", subject)
+    assert sound.healthy
+    assert sound.measured["difference"] < 0.05  # dropout is off in both modes
+    subject.model[5].running_mean += 3 * subject.model[5].running_var.sqrt()
+    sick = made("mode-swap", subject)
+    assert sick.where == ("5",)
+    assert sick.measured["drift:5"] == pytest.approx(3, rel=0.1)
+    assert sick.measured["drift:1"] == pytest.approx(sound.measured["drift:1"])
+
+
+def test_mode_swap_needs_layers_that_keep_statistics():
+    subject = subject_of(plain())
+    outcome = TRIALS["mode-swap"](setting_of(subject), subject)
+    assert isinstance(outcome, Unknown)
+    assert "running statistics" in outcome.why
+
+
+def test_float32_replay_sees_what_half_precision_loses():
+    sound = made("float32-replay", subject_of(network()), precision="bfloat16")
+    assert sound.healthy
+    assert sound.measured["difference"] < 0.05
+    tiny = subject_of(plain(), loss=lambda o, t: 1e-7 * F.cross_entropy(o, t, reduction="none"))
+    tiny.model.half()
+    sick = made("float32-replay", tiny, precision="float16")
+    assert not sick.healthy
+    assert sick.measured["lost"] > 0.1
+
+
+def test_float32_replay_is_not_for_float32():
+    subject = subject_of(plain())
+    assert isinstance(TRIALS["float32-replay"](setting_of(subject), subject), Unknown)
+
+
+def test_held_out_gives_each_split_with_its_errors():
+    subject = subject_of(network())
+    trial = made("held-out", subject)
+    inputs, targets = subject.data[2:]
+    with torch.no_grad():
+        outputs = subject.model.eval()(inputs)
+    losses = F.cross_entropy(outputs, targets, reduction="none").numpy()
+    assert trial.measured["val_loss"] == pytest.approx(losses.mean(), rel=1e-4)
+    assert trial.measured["val_loss_error"] == pytest.approx(
+        losses.std(ddof=1) / math.sqrt(300), rel=1e-4
+    )
+    share = (outputs.argmax(1) == targets).float().mean().item()
+    assert trial.measured["val_accuracy"] == pytest.approx(share)
+    assert not trial.healthy  # untrained
+
+
+def test_regularisation_off_frees_what_weight_decay_holds(monkeypatch):
+    monkeypatch.setattr("hubel.diagnosis.trials.regularisation_off.STEPS", 100)
+    sick = made("regularisation-off", subject_of(network(), make=sgd(0.1, decay=1.0)))
+    sound = made("regularisation-off", subject_of(network(dropout=0.3), make=adam(1e-2, 1e-2)))
+    assert not sick.healthy
+    assert sick.measured["without_accuracy"] > sick.measured["with_accuracy"] + 0.5
+    assert sound.healthy
+
+
+def test_regularisation_off_has_nothing_to_take_away():
+    subject = subject_of(network())
+    outcome = TRIALS["regularisation-off"](setting_of(subject), subject)
+    assert isinstance(outcome, Unknown)
+    assert "neither dropout nor weight decay" in outcome.why
+
+
+class PerPicture(nn.Module):
+    """Normalises each unit over the batch, with no places to average over."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.body = nn.Sequential(
+            nn.Flatten(), nn.Linear(64, 32), nn.BatchNorm1d(32), nn.ReLU(),
+            nn.Linear(32, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Linear(32, 10),
+        )  # fmt: skip
+
+    def forward(self, inputs):
+        return self.body(inputs)
+
+
+def test_two_pictures_make_poor_statistics_without_places(monkeypatch):
+    monkeypatch.setattr("hubel.diagnosis.trials.wide_statistics.STEPS", 120)
+    sick = made("wide-statistics", subject_of(PerPicture(), make=adam(1e-2)), batch=2)
+    sound = made("wide-statistics", subject_of(PerPicture(), make=adam(1e-2)), batch=16)
+    assert not sick.healthy
+    assert sick.measured["own_accuracy"] < sick.measured["wide_accuracy"] - 0.1
+    assert sound.healthy
+
+
+def test_reference_is_the_floor_of_a_linear_map():
+    trial = made("reference", subject_of(plain()))
+    assert trial.healthy
+    assert 0.88 < trial.measured["accuracy"] < 0.98
+    x, y, vx, vy = digits()
+    mixed = y[torch.randperm(len(y), generator=torch.Generator().manual_seed(5))]
+    hopeless = made("reference", subject_of(plain(), (x, mixed, vx, vy)))
+    assert not hopeless.healthy
+    assert hopeless.measured["accuracy"] < hopeless.measured["chance"] + 0.1
+
+
+def test_reference_of_numbers_and_of_several_labels():
+    trial = made("reference", subject_of(plain(), regression()), task="regression")
+    assert trial.measured["r2"] > 0.95
+    x, _, vx, _ = digits(200, 60)
+    labels = [(one.mean((1, 2, 3))[:, None] > torch.tensor([-0.1, 0.1])).float() for one in (x, vx)]
+    trial = made("reference", subject_of(plain(), (x, labels[0], vx, labels[1])), task="multilabel")
+    assert trial.measured["accuracy"] > trial.measured["chance"] + 0.03
+
+
+@pytest.mark.parametrize("name", sorted(TRIALS))
+def test_no_trial_touches_what_is_outside(name, monkeypatch):
+    for module, steps in (
+        ("permuted_labels", 4),
+        ("regularisation_off", 4),
+        ("rate_range", 2),
+        ("wide_statistics", 4),
+    ):
+        monkeypatch.setattr(f"hubel.diagnosis.trials.{module}.STEPS", steps)
+    subject = subject_of(network(dropout=0.2), digits(96, 40), adam(1e-2))
+    before = {key: value.clone() for key, value in subject.model.state_dict().items()}
+    states = torch.get_rng_state(), random.getstate(), numpy_state()
+    setting = setting_of(subject, batch=2, precision="bfloat16")
+    first = TRIALS[name](setting, subject)
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert random.getstate() == states[1]
+    assert np.array_equal(numpy_state(), states[2])
+    assert subject.model.training
+    assert all(torch.equal(value, before[key]) for key, value in subject.model.state_dict().items())
+    torch.rand(3)
+    assert str(TRIALS[name](setting, subject)) == str(first)  # NaN is not equal to itself
+
+
+def test_random_state_is_given_back_after_an_exception():
+    state = torch.get_rng_state()
+    with pytest.raises(ZeroDivisionError), bench.apart():
+        torch.rand(5)
+        raise ZeroDivisionError
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_grad_is_on_inside_of_inference_mode():
+    with torch.inference_mode(), bench.apart():
+        assert torch.is_grad_enabled()
+        assert not torch.is_inference_mode_enabled()
+
+
+def test_a_test_that_takes_too_long_says_so(monkeypatch):
+    monkeypatch.setattr(bench, "BOUND_S", -1.0)
+    subject = subject_of(plain())
+    with pytest.raises(bench.TooLongError, match=r"takes too long for it \(over -1 s\)"):
+        bench.Clock.of(-1.0).check()
+    monkeypatch.setattr(bench.Clock, "of", classmethod(lambda cls: cls(end=-1.0)))
+    outcome = Trials(setting_of(subject), subject).make("one-batch")
+    assert isinstance(outcome, Unknown)
+    assert "takes too long" in outcome.why
+
+
+def test_what_a_network_raises_becomes_unknown():
+    subject = subject_of(nn.Sequential(nn.Flatten(), nn.Linear(63, 10)))
+    trials = Trials(setting_of(subject), subject)
+    outcome = trials.make("held-out")
+    assert isinstance(outcome, Unknown)
+    assert outcome.why.startswith("the test held-out could not be made: mat1 and mat2")
+    assert trials.make("held-out") is outcome
+
+
+def test_frozen_normalisation_stays_frozen():
+    model = network()
+    subject = subject_of(model)
+    facts = (
+        ModuleFact(path="1", kind="BatchNorm2d", training=False),
+        ModuleFact(path="5", kind="BatchNorm2d"),
+    )
+    setting = dataclasses.replace(setting_of(subject), modules=facts)
+    still = bench.set_still(model, setting)
+    assert [still[1].training, still[5].training, still[9].training] == [False, True, False]
+    alone = dataclasses.replace(setting, modules=facts[:1])  # a loop all in evaluation mode
+    assert bench.set_still(model, alone)[1].training
+
+
+def test_answers_are_found_in_what_networks_return():
+    row = torch.ones(2, 3)
+    assert bench.answers(lambda x: (row, None), row) is row
+    assert bench.answers(lambda x: {"loss": 0, "logits": row}, row) is row
+    assert bench.answers(lambda x: {"first": row}, row) is row
+
+
+def test_marks_by_task():
+    told = setting_of(subject_of(plain()))
+    outputs, targets = torch.tensor([[1.0, 2.0], [2.0, 1.0]]), torch.tensor([1, 1])
+    assert right(told, outputs, targets).tolist() == [1, 0]
+    assert right(told, torch.tensor([[3.0], [-3.0]]), targets).tolist() == [1, 0]
+    unknown = dataclasses.replace(told, task="unknown")
+    assert right(unknown, outputs, torch.tensor([[0.0, 1.0], [0.0, 0.0]])).tolist() == [0.5, 0]
+    assert right(unknown, outputs, torch.tensor([0.3, 2.5])) is None
+    guess = torch.full((4, 1), 2.5)
+    assert left_over(guess, torch.tensor([1.0, 2, 3, 4])).mean() == pytest.approx(1)
+    assert left_over(torch.zeros(4, 2), torch.zeros(4)) is None
+    assert share_error(0.5, 100) == pytest.approx(0.5 / 10, rel=0.02)
+    assert share_error(1.0, 100) > 0
+    assert math.isnan(share_error(0.5, 0))
+    assert chance_of(told, torch.tensor([0, 0, 0, 1])) == 0.75
+
+
+def test_sixteen_pictures_are_balanced_over_classes():
+    targets = torch.tensor([0] * 90 + [1] * 6 + [2] * 4)
+    told = setting_of(subject_of(plain()))
+    chosen = targets[balanced(told, targets, 12, torch.Generator().manual_seed(0))]
+    assert sorted(chosen.bincount().tolist()) == [4, 4, 4]
