@@ -1,4 +1,4 @@
-"""`python -m benchmarks doctor-treat`: does the prescription cure what options can cure?
+"""`python -m benchmarks doctor-treat`: what the prescriptions cure, beside a random search.
 
 A faulty training of hubel is made, `hubel diagnose --treat` tries its prescription, and what it
 recommends is trained in full. A random search over the same options has the same seconds.
@@ -70,7 +70,7 @@ TREATABLE: Final = (
 
 def drawn(chance: random.Random) -> dict[str, str]:
     """Return options that a random search tries: each rate log-uniform, the others one of a few."""
-    found = {
+    return {
         "--lr": f"{math.exp(chance.uniform(math.log(1e-5), math.log(1.0))):.3g}",
         "--weight-decay": f"{math.exp(chance.uniform(math.log(1e-6), math.log(1e-1))):.3g}",
         "--dropout": chance.choice(("0", "0.2", "0.5")),
@@ -85,7 +85,6 @@ def drawn(chance: random.Random) -> dict[str, str]:
         "--warmup": chance.choice(("0", "0.2")),
         "--clip": chance.choice(("1", "10")),
     }
-    return found
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
