@@ -29,6 +29,7 @@ from benchmarks import (
     transfer,
 )
 from benchmarks.doctor import suite as doctor
+from benchmarks.doctor import treating
 from benchmarks.peers import plots
 from benchmarks.recording import RESULTS, Section, record
 
@@ -51,6 +52,7 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "time-to-accuracy": (time_to_accuracy.add_arguments, time_to_accuracy.measure),
     "doctor-overhead": (doctor_overhead.add_arguments, doctor_overhead.measure),
     "doctor": (doctor.add_arguments, doctor.measure),
+    "doctor-treat": (treating.add_arguments, treating.measure),
     "sliding": (sliding_window.add_arguments, sliding_window.measure),
 }
 
