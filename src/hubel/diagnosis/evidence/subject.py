@@ -46,7 +46,11 @@ class Subject(Protocol):
         ...
 
     def optimizer(self, module: nn.Module, factor: float = 1.0) -> Optimizer:
-        """Return an optimizer of the training's kind for a copy, its rates times `factor`."""
+        """Return an optimizer of the training's kind for a copy, its rates times `factor`.
+
+        Its rates are the largest that the training has used, not those of a schedule's end: tests
+        ask whether the network learns at them.
+        """
         ...
 
     def samples(self, split: Literal["train", "val"], number: int) -> Samples | None:
