@@ -76,7 +76,6 @@ def _serve(connection: Connection, folder: Path) -> None:
     import warnings
 
     warnings.simplefilter("ignore")
-    os.nice(5)
     while True:
         job = connection.recv()
         if job is None:

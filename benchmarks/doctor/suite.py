@@ -87,6 +87,8 @@ class Control:
     expected: bool
     alarms: tuple[str, ...]
     """First alarms of hubel."""
+    strange: tuple[str, ...]
+    """Those of them that are no accepted name of the fault."""
 
 
 class Runs:
@@ -95,6 +97,7 @@ class Runs:
     def __init__(
         self, cases: Mapping[str, Case], lines: Mapping[tuple[str, str], Mapping[str, Any]]
     ) -> None:
+        self._cases = cases
         self._lines = lines
         self.faulty: list[Case] = []
         self.bugs: list[Case] = []
@@ -129,8 +132,9 @@ class Runs:
             self.harmless_bugs.append(name)
         else:
             said = [ids[0] for case in group for ids in (self.said(HUBEL, case.key) or ())[:1]]
-            expected = FAULTS[name].expected_harmless
-            self.controls.append(Control(name, bench, expected, tuple(dict.fromkeys(said))))
+            fault, alarms = FAULTS[name], tuple(dict.fromkeys(said))
+            strange = tuple(alarm for alarm in alarms if alarm not in fault.accepted)
+            self.controls.append(Control(name, bench, fault.expected_harmless, alarms, strange))
 
     def _healthy(self, case: Case) -> None:
         kind, reached = KINDS[case.name], truth_of(self.line(case.key)).test
@@ -142,17 +146,21 @@ class Runs:
     def said(self, tool: str, key: str) -> tuple[tuple[str, ...], ...] | None:
         """Return a tool's alarms as ids that they may stand for; None where it was not asked."""
         line = self._lines.get((key, "doctor" if tool == HUBEL else "rivals"))
-        if line is None or line["status"] in {"crashed", "timeout"}:
+        if line is None:
             return None
         if tool == HUBEL:
-            diagnosis = line.get("diagnosis")
-            return None if diagnosis is None else tuple((c["id"],) for c in diagnosis["causes"])
-        alarms = line.get("alarms")
-        if alarms is None:
-            # A program that ended in an error has said so itself; a rival that hooks into its
-            # passes has nothing to read.
-            return () if line["status"] == "raised" else None
-        return tuple(MEANS[tool].get(name, ()) for name in alarms[tool])
+            diagnosis = line.get("diagnosis") or {"causes": ()}
+            return tuple((cause["id"],) for cause in diagnosis["causes"])
+        alarms = line.get("alarms") or {}
+        return tuple(MEANS[tool].get(name, ()) for name in alarms.get(tool, ()))
+
+    def broken(self) -> list[str]:
+        """Return the runs of which hubel had no diagnosis: they count as runs without an alarm."""
+        return [
+            f"{key}: {line.get('doctor_error', line['status']).strip().splitlines()[-1]}"
+            for (key, arm), line in self._lines.items()
+            if arm == "doctor" and key in self._cases and line.get("diagnosis") is None
+        ]
 
     def judged(self, tool: str, cases: Sequence[Case]) -> list[Judged]:
         """Return what a tool said of faulty runs."""
@@ -180,6 +188,8 @@ class Runs:
         same = pairs = 0
         for (key, arm), line in self._lines.items():
             other = self._lines.get((key, "rivals"))
+            if key not in self._cases:
+                continue
             if arm == "doctor" and other and line.get("weights") and other.get("weights"):
                 pairs += 1
                 same += line["weights"] == other["weights"]
@@ -205,9 +215,13 @@ def section(cases: Mapping[str, Case], runs: Runs, half: str | None) -> Section:
         Table(title="Healthy runs with an alarm", header=("run", "alarms"),
               rows=[(key, ", ".join(" or ".join(ids) for ids in runs.said(HUBEL, key) or ()))
                     for key, alarm in runs.alarmed(HUBEL).items() if alarm]),
-        Table(title="Harmless controls", header=("fault", "bench", "expected", "hubel's alarms"),
+        Table(title="Harmless controls",
+              header=("fault", "bench", "expected", "hubel's alarms", "of these not accepted"),
               rows=[(one.name, one.bench, "yes" if one.expected else "no",
-                     ", ".join(one.alarms) or "–") for one in runs.controls]),
+                     ", ".join(one.alarms) or "–", ", ".join(one.strange) or "–")
+                    for one in runs.controls]),
+        Table(title="Runs without a diagnosis", header=("run",),
+              rows=[(one,) for one in runs.broken()]),
     ]  # fmt: skip
     same, pairs = runs.same_bits()
     own = scores[HUBEL]

@@ -12,6 +12,8 @@ from benchmarks.doctor.healthy import KINDS, _Unwatched
 from benchmarks.doctor.program import Program, Settings, run, true_accuracy
 from benchmarks.doctor.real_bugs import BUGS
 
+from hubel.diagnosis.table import SYMPTOMS
+
 CASES = all_cases()
 
 
@@ -104,3 +106,9 @@ def test_a_fault_of_the_report_leaves_the_network_well():
 
 def test_healthy_kinds_name_benches_that_exist():
     assert all(kind.without <= BENCHES.keys() for kind in KINDS.values())
+
+
+def test_every_accepted_cause_is_an_id_that_exists():
+    accepted = {one for what in (*FAULTS.values(), *BUGS.values()) for one in what.accepted}
+    assert not accepted - SYMPTOMS.keys() or not SYMPTOMS
+    assert all(what.accepted for what in (*FAULTS.values(), *BUGS.values()))
