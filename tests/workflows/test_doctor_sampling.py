@@ -39,5 +39,5 @@ def test_looks_become_rarer_as_a_training_grows() -> None:
 
 
 def test_a_probe_that_is_large_beside_a_step_is_made_more_seldom() -> None:
-    assert [step for step in range(1, 900) if Sampling(4000, 16).units(step, 4000)] == [400, 800]
-    assert Sampling(4000, 256).units(100, 4000)
+    assert [step for step in range(1, 1700) if Sampling(4000, 16).units(step, 4000)] == [800, 1600]
+    assert Sampling(4000, 256).units(200, 4000)

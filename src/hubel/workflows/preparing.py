@@ -77,17 +77,8 @@ def begin(
     session.resources.enter_context(closing(cache))
     preprocessing = world.first(lambda: _measured(options, dataset, draft, start, cache))
     draft.choose("channels", preprocessing.channels, "hubel", "colours of the pictures")
-    network = build_network(
-        {name: choice.value for name, choice in draft.choices.items()},
-        trust_code=options.trust_code or (base is None and not again),
-        pretrained=options.pretrained,
-        weights=options.weights,
-    )
-    notes = list(network.loaded.notes)
-    fresh = network.fresh
-    if base is not None:
-        note, fresh = take_weights(network.module, base, trust_code=options.trust_code)
-        notes.append(note)
+    trusted = options.trust_code or (base is None and not again)
+    network, notes, fresh = _network(options, draft, base, trust_code=trusted)
     _fit(options, draft, network, session)
     head = head_of(network.module, draft["outputs"], fresh) if start else ()
     _choose_length(options, draft, head)
@@ -109,6 +100,23 @@ def begin(
     )
     keeper = _written(run, beginning, network, trainer, notes, session)
     return dataset, keeper, trainer
+
+
+def _network(
+    options: TrainOptions, draft: Draft, base: Run | None, *, trust_code: bool
+) -> tuple[Network, list[str], tuple[str, ...]]:
+    """Return the network with the weights that it starts from, what they are, and what is fresh."""
+    network = build_network(
+        {name: choice.value for name, choice in draft.choices.items()},
+        trust_code=trust_code,
+        pretrained=options.pretrained,
+        weights=options.weights,
+    )
+    notes, fresh = list(network.loaded.notes), network.fresh
+    if base is not None:
+        note, fresh = take_weights(network.module, base, trust_code=options.trust_code)
+        notes.append(note)
+    return network, notes, fresh
 
 
 def _inspected(opened: Source, options: TrainOptions, session: Session) -> Dataset:

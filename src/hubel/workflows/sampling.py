@@ -14,7 +14,7 @@ MOST_WEIGHTS: Final = 128
 """About so many updates of a training are measured, however long it is."""
 PROBED: Final = 64
 """Pictures of the probe, at most."""
-UNITS_EVERY: Final = 100
+UNITS_EVERY: Final = 200
 MOST_UNITS: Final = 40
 _BATCHES: Final = 4
 _EXAMINED: Final = (20, 50)

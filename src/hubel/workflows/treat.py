@@ -123,15 +123,10 @@ def try_candidates(
         if budget is not None and found and spent + spent / (len(found) + 1) > budget:
             told.said(f"The budget of {budget:g} s leaves no time to try more.")
             break
+        started = time.perf_counter()
         try:
             tried = [_with(options, candidate) for options in plain]
-        except UsageError as error:
-            refused = str(error)
-            told.said(f"{_said(candidate.options)} cannot be applied: {error}")
-            continue
-        started = time.perf_counter()
-        before = before or [retrain(original, options).scores for options in plain]
-        try:
+            before = before or [retrain(original, options).scores for options in plain]
             after = [retrain(original, options).scores for options in tried]
         except UsageError as error:
             refused = str(error)
