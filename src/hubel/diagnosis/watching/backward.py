@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from time import perf_counter
 from typing import Any, Final, final
@@ -145,9 +145,14 @@ class Backward:
         """Forget what belonged to an update: it is done."""
         self.losses = []
         self._unscaled = True
-        gradients = (one.grad for one in self._parameters.values() if one.grad is not None)
+        gradients = (one.grad for one in self._moved() if one.grad is not None)
         kept = next(gradients, None)
         self._left = None if kept is None else (kept, kept._version)  # noqa: SLF001 # torch documents it
+
+    def _moved(self) -> Iterator[Tensor]:
+        """Return the parameters that an update moves; what lies about at others does no harm."""
+        for group in self._course.optimizer.param_groups:
+            yield from group["params"]
 
     def _is_left(self) -> bool:
         """Return whether gradients of before the last update are there, unchanged and not 0."""
@@ -155,7 +160,7 @@ class Backward:
             return False
         gradient, version = self._left
         self._left = None
-        there = any(one.grad is gradient for one in self._parameters.values())
+        there = any(one.grad is gradient for one in self._moved())
         same = gradient._version == version  # noqa: SLF001
         return there and same and bool((gradient != 0).any())
 

@@ -37,22 +37,21 @@ def can_be_read(loader: Any) -> bool:
     )
 
 
-def read(loader: Any, number: int) -> Found | None:
-    """Return `number` pictures spread over the dataset of a loader, or all if it has fewer.
+def read(loader: Any, places: Sequence[int], seed: int = 0) -> Found | None:
+    """Return pictures of a loader's dataset by their indices; augmentation draws from `seed`.
 
     Random states and the dataset's own generators stand afterwards as before. The pictures of a
     loader with workers are read in a worker, so that nothing opens in this process. None where
     the dataset gives no pictures with labels. Errors: what the dataset raises.
     """
-    places = indices(loader, number)
     if not places:
         return None
     again = places[:_TWICE]
     with undisturbed(), unchanged(loader.dataset):
-        random.seed(0)
-        np.random.seed(0)  # noqa: NPY002 # what a dataset draws from is the global one
-        torch.manual_seed(0)
-        batches = [parts(batch) for batch in _batches(loader, [*places, *again])]
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002 # what a dataset draws from is the global one
+        torch.manual_seed(seed)
+        batches = [parts(batch) for batch in _batches(loader, [*places, *again], seed)]
     pictures = [one for one, _ in batches if one is not None]
     labels = [one for _, one in batches if one is not None]
     if not pictures or len(labels) != len(batches) or len({one.shape[1:] for one in pictures}) > 1:
@@ -75,9 +74,9 @@ def indices(loader: Any, number: int) -> list[int]:
     return spread if known is None else [int(known[place]) for place in spread]
 
 
-def _batches(loader: Any, places: Sequence[int]) -> Iterator[Any]:
+def _batches(loader: Any, places: Sequence[int], seed: int) -> Iterator[Any]:
     workers = int(getattr(loader, "num_workers", 0) > 0)
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed)
     size = getattr(loader, "batch_size", None) or 64
     yield from DataLoader(
         loader.dataset,

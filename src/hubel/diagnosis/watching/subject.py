@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, final
 
 import torch
@@ -15,7 +15,7 @@ from hubel.diagnosis.evidence.subject import Samples
 from hubel.diagnosis.watching.copies import copied
 from hubel.diagnosis.watching.course import Course, Split
 from hubel.diagnosis.watching.losses import losses
-from hubel.diagnosis.watching.samples import can_be_read, read
+from hubel.diagnosis.watching.samples import can_be_read, indices, read
 from hubel.diagnosis.watching.seen import Seen
 from hubel.diagnosis.watching.undisturbed import undisturbed
 
@@ -89,15 +89,24 @@ class LoopSubject:
         """
         key = split, number
         if key not in self._samples:
-            self._samples[key] = self._from_dataset(split, number) or self._from_seen(split, number)
+            found = self._from_dataset(split, lambda loader: indices(loader, number))
+            self._samples[key] = found or self._from_seen(split, number)
         return self._samples[key]
 
-    def _from_dataset(self, split: Split, number: int) -> Samples | None:
+    def reread(self, split: Literal["train", "val"], keys: Sequence[str]) -> Samples | None:
+        """Return pictures of the dataset, by their indices, read once more; None if they cannot."""
+        if not all(key.isdecimal() for key in keys):
+            return None
+        return self._from_dataset(split, lambda _: [int(key) for key in keys], seed=1)
+
+    def _from_dataset(
+        self, split: Split, places: Callable[[Any], Sequence[int]], seed: int = 0
+    ) -> Samples | None:
         loader = self._loaders.get(split)
         if not self._seen.direct or not can_be_read(loader):
             return None
         try:
-            found = read(loader, number)
+            found = read(loader, places(loader), seed)
         except Exception:  # noqa: BLE001 # a dataset may fail in any way; then there is none
             return None
         if found is None:
