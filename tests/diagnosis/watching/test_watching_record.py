@@ -190,6 +190,23 @@ def test_gradients_that_are_left_over_are_seen(fault, expected, to_none):
     assert [row.left_over for row in doctor.record.steps] == expected
 
 
+def test_old_gradients_of_a_frozen_body_are_not_left_over():
+    loader = DataLoader(DATA, 16)
+    model, _, _ = watched(loader)
+    F.cross_entropy(model(DATA[0][0][None]), DATA[0][1][None]).backward()
+    *body, weight, bias = model.parameters()
+    for one in body:
+        one.requires_grad_(False)
+    optimizer = torch.optim.SGD([weight, bias], lr=0.1)
+    with hubel.watch(model, optimizer, loader, say=None) as doctor:
+        for pictures, labels in loader:
+            optimizer.zero_grad()
+            F.cross_entropy(model(pictures), labels).backward()
+            optimizer.step()
+    assert body[0].grad is not None
+    assert not any(row.left_over for row in doctor.record.steps)
+
+
 def test_accumulated_gradients_are_one_step():
     loader = DataLoader(DATA, 8)
     model, optimizer, doctor = watched(loader)

@@ -81,6 +81,21 @@ def test_samples_are_spread_over_the_dataset_and_the_same_at_each_call():
     assert subject.samples("val", 5) is None
 
 
+def test_pictures_are_read_anew_by_their_keys():
+    data = Drawing()
+    _, subject = run(DataLoader(data, 8))
+    found = subject.samples("train", 6)
+    again = subject.reread("train", found.keys)
+    assert again.keys == found.keys
+    assert torch.equal(again.targets, found.targets)
+    assert not torch.equal(again.inputs, found.inputs)  # Its augmentation is drawn anew.
+    assert subject.reread("train", ("seen 3",)) is None
+    assert subject.reread("val", found.keys) is None
+    still = run(DataLoader(TensorDataset(X, Y), 8))[1]
+    first = still.samples("train", 6)
+    assert torch.equal(still.reread("train", first.keys).inputs, first.inputs)
+
+
 class Drawing(Dataset):
     def __init__(self):
         self.transform = [{"rng": random.Random(5)}]
