@@ -116,8 +116,13 @@ def _files(modules: tuple[ModuleType, ...]) -> tuple[Path, ...]:
     found = {Path(inspect.getfile(module)) for module in modules}
     for module in modules:
         for thing in vars(module).values():
-            if getattr(thing, "__module__", "").startswith("benchmarks.doctor."):
-                found.add(Path(inspect.getfile(sys.modules[thing.__module__])))
+            name = (
+                thing.__name__
+                if isinstance(thing, ModuleType)
+                else str(getattr(thing, "__module__", ""))
+            )
+            if name.startswith("benchmarks.doctor."):
+                found.add(Path(inspect.getfile(sys.modules[name])))
     return tuple(sorted(found))
 
 

@@ -8,9 +8,10 @@ from benchmarks.doctor.cases import BENCHES, Case, all_cases, chosen
 from benchmarks.doctor.data import Pictures
 from benchmarks.doctor.executing import weights_digest
 from benchmarks.doctor.faults import FAULTS
-from benchmarks.doctor.healthy import KINDS, _Unwatched
+from benchmarks.doctor.healthy import KINDS
 from benchmarks.doctor.program import Program, Settings, run, true_accuracy
 from benchmarks.doctor.real_bugs import BUGS
+from benchmarks.doctor.regimes import Unwatched
 
 from hubel.diagnosis.table import SYMPTOMS
 
@@ -65,19 +66,19 @@ def test_keys_and_digests_tell_runs_apart():
 
 def test_the_plain_program_learns_and_is_the_same_at_each_run():
     settings = Settings(epochs=4, batch=8, lr=0.05, width=0.3)
-    first, _ = run(Program(settings=settings), pictures(), _Unwatched)
-    again, _ = run(Program(settings=settings), pictures(), _Unwatched)
+    first, _ = run(Program(settings=settings), pictures(), Unwatched)
+    again, _ = run(Program(settings=settings), pictures(), Unwatched)
     assert true_accuracy(first.network, first.data.test) == 1.0
     assert first.epochs[-1].val_accuracy == 1.0
     assert weights_digest(first.network) == weights_digest(again.network)
     other, _ = run(Program(settings=Settings(epochs=4, batch=8, width=0.3, seed=1)), pictures(),
-                   _Unwatched)  # fmt: skip
+                   Unwatched)  # fmt: skip
     assert weights_digest(first.network) != weights_digest(other.network)
 
 
 def test_true_accuracy_leaves_modes_alone_and_counts_nan_as_wrong():
     finished, _ = run(
-        Program(settings=Settings(epochs=1, batch=8, width=0.3)), pictures(), _Unwatched
+        Program(settings=Settings(epochs=1, batch=8, width=0.3)), pictures(), Unwatched
     )
     finished.network.train()
     finished.network.features[0].eval()
@@ -92,14 +93,14 @@ def test_true_accuracy_leaves_modes_alone_and_counts_nan_as_wrong():
 @pytest.mark.parametrize("name", ["no-step", "labels-permuted", "copy-given", "rate-of-1e-8"])
 def test_these_faults_keep_the_network_from_learning(name):
     program = FAULTS[name].change(Program(settings=Settings(epochs=3, batch=8, width=0.3)))
-    finished, _ = run(program, pictures(), _Unwatched)
+    finished, _ = run(program, pictures(), Unwatched)
     assert true_accuracy(finished.network, finished.data.test) < 0.9
 
 
 def test_a_fault_of_the_report_leaves_the_network_well():
     fault = FAULTS["validation-labels-rolled"]
     program = fault.change(Program(settings=Settings(epochs=4, batch=8, width=0.3)))
-    finished, _ = run(program, pictures(), _Unwatched)
+    finished, _ = run(program, pictures(), Unwatched)
     assert true_accuracy(finished.network, finished.data.test) == 1.0
     assert finished.epochs[-1].val_accuracy < 0.2
 

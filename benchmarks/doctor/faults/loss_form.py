@@ -53,8 +53,8 @@ def argmax_of_batch(program: Program) -> Program:
 
 
 def _softmax_log(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Return the cross-entropy, written by hand: the logarithm of 0 as soon as it is sure."""
-    shares = (outputs * 8).exp() / (outputs * 8).exp().sum(1, keepdim=True)
+    """Return the cross-entropy, written by hand: infinite as soon as it is sure."""
+    shares = (outputs * 200).exp() / (outputs * 200).exp().sum(1, keepdim=True)
     return -(_one_hot(outputs, targets) * shares.log()).sum(1).mean()
 
 

@@ -1,4 +1,4 @@
-"""AutoTrainer's rules of detection, with its default thresholds (zhang2021autotrainer).
+"""AutoTrainer's rules of detection, with its default thresholds (Zhang et al., ICSE 2021).
 
 Its "not well trained" is an accuracy below `theta`, which is 0.7 by default.
 """

@@ -1,4 +1,4 @@
-"""DeepDiagnosis's rules, with its published thresholds (wardat2022deepdiagnosis)."""
+"""DeepDiagnosis's rules, with its published thresholds (Wardat et al., ICSE 2022)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""UMLAUT's heuristics, with its published thresholds (schoop2021umlaut)."""
+"""UMLAUT's heuristics, with its published thresholds (Schoop et al., CHI 2021)."""
 
 from __future__ import annotations
 
