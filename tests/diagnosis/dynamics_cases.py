@@ -86,7 +86,10 @@ def case_of(
     )  # fmt: skip
     case = Case(facts, record)
     case.trials.made["reference"] = Trial(
-        name="reference", healthy=True, evidence="", measured={"accuracy": 0.93}
+        name="reference",
+        healthy=True,
+        evidence="",
+        measured={"accuracy": 0.93, "standard_error": 0.015, "chance": 0.1, "number": 300.0},
     )
     case.trials.made["rate-range"] = Unknown(why="not made") if rate is None else rate
     return case

@@ -558,7 +558,7 @@ def made(name: str, *, seed: int = 0, rate: tuple[float, float] | None = None) -
         name="reference",
         healthy=True,
         evidence="logistic regression",
-        measured={"accuracy": REFERENCE},
+        measured={"accuracy": REFERENCE, "standard_error": 0.01, "chance": 0.1, "number": 300.0},
     )
     case.trials.made["rate-range"] = Unknown(why="not made") if rate is None else rate_trial(*rate)
     return case

@@ -171,7 +171,12 @@ def case_of(
     case = Case(known, record, subject)
     # How a simple classifier does on digits: what the reference test would measure.
     case.trials.made["reference"] = Trial(
-        name="reference", healthy=True, evidence="", measured={"accuracy": 0.95}
+        name="reference",
+        healthy=True,
+        evidence="",
+        measured={
+"accuracy": 0.95, "standard_error": 0.01, "chance": 0.12, "number": 400.0,
+},,
     )
     return case
 

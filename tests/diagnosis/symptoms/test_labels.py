@@ -17,8 +17,7 @@ from tests.diagnosis.labels_subjects import (
 )
 
 from hubel.diagnosis.case import Case
-from hubel.diagnosis.evidence.events import LABEL_OUT_OF_RANGE
-from hubel.diagnosis.evidence.record import Event, Record
+from hubel.diagnosis.evidence.record import Record
 from hubel.diagnosis.evidence.setting import Setting
 from hubel.diagnosis.symptom import Sign, Unknown, Well
 from hubel.diagnosis.symptoms import labels, pictures
@@ -55,25 +54,6 @@ def test_all_of_them_are_in_the_table():
 def test_without_pictures_nothing_is_said(symptom):
     case = Case(Setting(origin="loop", task="classification"), Record())
     assert isinstance(symptom.find(case), Unknown)
-
-
-def test_labels_out_of_range_are_certain_where_the_loss_met_them(healthy):
-    case = case_of(relabelled(TRAIN, TRAIN.labels.clamp(max=9)), VAL, steps=0)
-    event = Event(step=1, kind=LABEL_OUT_OF_RANGE, detail="label 10 of 10 outputs")
-    case.record.events.append(event)
-    found = labels.out_of_range(case)
-    assert isinstance(found, Sign)
-    assert found.confirmed
-    assert "label 10" in found.evidence
-
-
-def test_labels_that_a_loss_leaves_out_are_only_observed():
-    ignored = TRAIN.labels.clone()
-    ignored[::7] = -100
-    found = labels.out_of_range(case_of(relabelled(TRAIN, ignored), VAL, steps=0))
-    assert isinstance(found, Sign)
-    assert not found.confirmed
-    assert found.where == ("class -100",)
 
 
 def test_shuffled_labels_are_found():

@@ -164,7 +164,10 @@ def test_scrambled_pixels_are_an_alarm_only_where_the_training_suffers(suffers):
         replace(part, inputs=part.inputs.flatten(2)[..., order].reshape(part.inputs.shape))
         for part in (TRAIN, VAL)
     ]
-    case = case_of(*scrambled, steps=8 if suffers else 0)
+    case = case_of(*scrambled, steps=40)
+    if not suffers:  # What a simple classifier reaches is reached.
+        low = {**case.trials.made["reference"].measured, "accuracy": 0.4}
+        case.trials.made["reference"] = replace(case.trials.made["reference"], measured=low)
     found = pictures.layout(case)
     assert isinstance(found, Sign)
     assert found.confirmed is suffers

@@ -7,36 +7,11 @@ from collections import Counter
 from typing import Final
 
 from hubel.diagnosis.case import Case
-from hubel.diagnosis.evidence.events import LABEL_OUT_OF_RANGE
 from hubel.diagnosis.symptom import Reading, Sign, Symptom, Unknown, Well
 from hubel.diagnosis.thresholds import threshold
 
 _NOT_MORE_THAN_CHANCE: Final = 3.0
 """Standard errors above chance up to which a network is said not to generalise."""
-
-
-def out_of_range(case: Case) -> Reading:
-    """Find labels that are no place among the outputs: each is certain."""
-    events = [one for one in case.record.events if one.kind == LABEL_OUT_OF_RANGE]
-    trial = case.trials.make("data-labels")
-    if not events and isinstance(trial, Unknown):
-        return trial
-    beyond = 0.0 if isinstance(trial, Unknown) else trial.measured["beyond"]
-    if not events and not beyond:
-        assert not isinstance(trial, Unknown)
-        return Well(evidence=trial.evidence, measured={"beyond": 0.0})
-    words = events[0].detail if events else ""
-    if not isinstance(trial, Unknown):
-        words = f"{words}; {trial.evidence}" if words else trial.evidence
-    return Sign(
-        what="Some labels are not among the network's outputs.",
-        evidence=words,
-        where=() if isinstance(trial, Unknown) or not beyond else trial.where,
-        confidence=1.0,
-        # A loss may leave out a label (ignore_index): one that was seen in the loss is certain.
-        confirmed=bool(events),
-        measured={"beyond": beyond, "events": float(len(events))},
-    )
 
 
 def shuffled(case: Case) -> Reading:
@@ -178,17 +153,6 @@ def validation(case: Case) -> Reading:
 
 
 SYMPTOMS: Final[tuple[Symptom, ...]] = (
-    Symptom(
-        id="labels/out-of-range",
-        meaning="A label is not among the classes that the network has outputs for.",
-        tier=0,
-        statistic="labels y with y < 0 or y ≥ width of the outputs",
-        threshold="any in the loss",
-        severity="error",
-        remedy="Number the classes from 0 to C - 1, or give the last layer C outputs.",
-        source="hubel",
-        find=out_of_range,
-    ),
     Symptom(
         id="labels/shuffled",
         meaning="The labels have nothing to do with the pictures.",

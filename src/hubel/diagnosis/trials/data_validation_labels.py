@@ -45,6 +45,20 @@ def exchanged(
     return rename, after, before, number
 
 
+def _by_network(
+    predicted: NDArray[np.int64],
+    names: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    rename: NDArray[np.int64],
+) -> tuple[float, float]:
+    """Return the share that the network gets right with classes renamed, and without."""
+    known = np.isin(predicted, names)
+    if not known.any():
+        return 0.0, 0.0
+    told = np.searchsorted(names, np.where(known, predicted, names[0]))
+    return float((rename[told] == labels)[known].mean()), float((told == labels)[known].mean())
+
+
 def validation_labels_fit(setting: Setting, subject: Subject) -> Trial | Unknown:
     """Train a simple classifier on training pictures, and see what it confuses in validation.
 
@@ -67,12 +81,9 @@ def validation_labels_fit(setting: Setting, subject: Subject) -> Trial | Unknown
     predicted = regression(features).argmax(1).astype(np.int64)
     outside = float((predicted == theirs).mean())
     rename, after, before, number = exchanged(theirs, predicted, classes)
-    names = np.unique(np.concatenate([train.labels, val.labels]))
     network = predictions_of(setting, subject.network(), val.inputs)
-    known = np.isin(network, names)
-    told = np.searchsorted(names, np.where(known, network, names[0]))
-    by_network = float((rename[told] == theirs)[known].mean()) if known.any() else 0.0
-    plain = float((told == theirs)[known].mean()) if known.any() else 0.0
+    names = np.unique(np.concatenate([train.labels, val.labels]))
+    by_network, plain = _by_network(network, names, theirs, rename)
     z = agreement(features, theirs)[1] if len(np.unique(theirs)) > 1 else np.inf
     exchange = (
         number >= threshold("labels/validation.pictures")
