@@ -174,9 +174,7 @@ def case_of(
         name="reference",
         healthy=True,
         evidence="",
-        measured={
-"accuracy": 0.95, "standard_error": 0.01, "chance": 0.12, "number": 400.0,
-},,
+        measured={"accuracy": 0.95, "standard_error": 0.01, "chance": 0.12, "number": 400.0},
     )
     return case
 
