@@ -102,7 +102,7 @@ class Doctor(Observer):
         self._in_step_s = 0.0
         if self._gone:
             return
-        self.record.steps.append(
+        self.record.add_step(
             StepRow(
                 step=event.step,
                 pass_number=event.pass_number,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
@@ -56,6 +56,7 @@ class _File:
     start: str
     initial_loss: float
     probe_overhead: float
+    step_every: Annotated[int, msgspec.Meta(ge=1)] = 1
     tables: dict[str, _Table] = field(default_factory=dict[str, _Table])
 
 
@@ -78,6 +79,7 @@ def write_telemetry(run: Run, telemetry: Telemetry) -> None:
         start=telemetry.start,
         initial_loss=record.initial_loss,
         probe_overhead=record.probe_overhead,
+        step_every=record.step_every,
         tables={name: _table(getattr(record, name), kind) for name, kind in _KINDS.items()},
     )
     write_json(run.stage_file(STAGE), content, indent=0)
@@ -101,7 +103,10 @@ def read_telemetry(run: Run) -> Telemetry | None:
             f"{path} is damaged or was edited: {error}. Restore it, or train anew."
         ) from error
     record = Record(
-        initial_loss=content.initial_loss, probe_overhead=content.probe_overhead, **lists
+        initial_loss=content.initial_loss,
+        probe_overhead=content.probe_overhead,
+        step_every=content.step_every,
+        **lists,
     )
     return Telemetry(setting=content.setting, record=record, start=content.start)
 

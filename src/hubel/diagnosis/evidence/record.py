@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
+
+MOST_STEPS: Final = 20_000
+"""Rows of updates that a record keeps, at most, however long a training is."""
+EARLY_STEPS: Final = 1_000
+"""Updates of which each one is kept in any case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,3 +148,18 @@ class Record:
     """Mean loss a picture of the probe batch before the first update, in training mode."""
     probe_overhead: float = 0.0
     """Share of the training's time that measuring took."""
+    step_every: int = 1
+    """One update in so many is kept, beyond the early ones."""
+
+    def add_step(self, row: StepRow) -> None:
+        """Add an update; where there are too many, keep every second one of those kept so far."""
+        if row.step > EARLY_STEPS and row.step % self.step_every:
+            return
+        self.steps.append(row)
+        if len(self.steps) > MOST_STEPS:
+            self.step_every *= 2
+            self.steps[:] = [
+                one
+                for one in self.steps
+                if one.step <= EARLY_STEPS or one.step % self.step_every == 0
+            ]

@@ -165,7 +165,7 @@ class Updates:
                 self._backward.not_finite()
             shares = pending.answers.right()
             accuracy = torch.nan if shares is None else float(shares.mean())
-            course.record.steps.append(pending.row(loss, accuracy))
+            course.record.add_step(pending.row(loss, accuracy))
         self._pending.clear()
 
     def counted(self) -> None:
