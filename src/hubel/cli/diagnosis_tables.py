@@ -54,7 +54,14 @@ def diagnosis_parts(diagnosis: Diagnosis, *, verbose: bool) -> Iterator[Renderab
         yield observations_table(diagnosis.observations)
     yield Text("")
     yield from _healthy(diagnosis.healthy, verbose=verbose)
-    yield from _unchecked(diagnosis.unchecked, verbose=verbose)
+    if diagnosis.step or verbose:
+        yield from _unchecked(diagnosis.unchecked, verbose=verbose)
+    elif diagnosis.unchecked:
+        yield Text(
+            f"{_symptoms(len(diagnosis.unchecked))} could not be looked for before a training; "
+            "--verbose tells why",
+            "yellow",
+        )
 
 
 def causes_table(causes: Sequence[Finding], prescriptions: Sequence[Prescription]) -> Table:
@@ -127,7 +134,7 @@ def _healthy(healthy: Sequence[Checked], *, verbose: bool) -> Iterator[Renderabl
     if not healthy:
         return
     number = len(healthy)
-    found = f"{number} symptom{'s were' if number > 1 else ' was'} looked for and not found"
+    found = f"{_symptoms(number)} {'were' if number > 1 else 'was'} looked for and not found"
     yield Text(found + ("" if verbose else "; --verbose shows them"), "green")
     if verbose:
         table = plain_table("", "")
@@ -144,8 +151,7 @@ def _unchecked(unchecked: Sequence[Unchecked], *, verbose: bool) -> Iterator[Ren
     by_reason: dict[str, list[str]] = {}
     for one in unchecked:
         by_reason.setdefault(one.why, []).append(one.id)
-    number = len(unchecked)
-    yield Text(f"{number} symptom{'s' if number > 1 else ''} could not be looked for", "yellow")
+    yield Text(f"{_symptoms(len(unchecked))} could not be looked for", "yellow")
     table = plain_table("", "")
     table.show_header = False
     shown = sorted(by_reason.items(), key=lambda item: -len(item[1]))
@@ -154,6 +160,10 @@ def _unchecked(unchecked: Sequence[Unchecked], *, verbose: bool) -> Iterator[Ren
     yield Padding(table, (0, 0, 0, 2))
     if len(shown) > _SHOWN and not verbose:
         yield Text(f"  and {len(shown) - _SHOWN} more reasons: --verbose", "dim")
+
+
+def _symptoms(number: int) -> str:
+    return f"{number} symptom{'s' if number > 1 else ''}"
 
 
 def _listed(names: Sequence[str], *, verbose: bool) -> str:
