@@ -46,9 +46,9 @@ def diagnosis_parts(diagnosis: Diagnosis, *, verbose: bool) -> Iterator[Renderab
         yield Text("")
         yield causes_table(diagnosis.causes, diagnosis.prescriptions)
         yield from _commands(diagnosis)
-    if diagnosis.treatment is not None:
+    for treatment in diagnosis.tried:
         yield Text("")
-        yield treatment_text(diagnosis.treatment)
+        yield treatment_text(treatment)
     if diagnosis.observations:
         yield Text("\nObservations: out of the ordinary, no harm was seen", "bold")
         yield observations_table(diagnosis.observations)
@@ -95,12 +95,11 @@ def _places(where: Sequence[str]) -> str:
 
 
 def _commands(diagnosis: Diagnosis) -> Iterator[RenderableType]:
-    """Give the command lines, each on a line of its own that can be copied as it is."""
-    commands = [one.command for one in diagnosis.prescriptions if one.command]
-    if commands:
+    """Give the command to train with, on a line of its own that can be copied as it is."""
+    if diagnosis.best_command:
         yield Text("\nTry", "bold")
-        yield Text(f"  {commands[0]}", no_wrap=True)
-        if diagnosis.treatment is None and diagnosis.step:
+        yield Text(f"  {diagnosis.best_command}", no_wrap=True)
+        if not diagnosis.tried and diagnosis.step:
             treat = shlex.join(["hubel", "diagnose", diagnosis.subject, "--treat"])
             yield Text(f"  {treat}  shows whether it helps", "dim", no_wrap=True)
 

@@ -103,6 +103,24 @@ class Diagnosis:
     courses: Courses | None = None
     """What was measured while it trained, for plots; None where nothing was."""
 
+    @property
+    def tried(self) -> tuple[Treatment, ...]:
+        """Every treatment, in the order in which they were tried."""
+        return self.attempts or ((self.treatment,) if self.treatment else ())
+
+    @property
+    def best_command(self) -> str:
+        """The command to train with next; empty where there is none.
+
+        That of the treatment that helped; else the first one prescribed that was not tried.
+        """
+        for one in self.tried:
+            if one.verdict == "helped" and one.command:
+                return one.command
+        tried = [one.options for one in self.tried if one.verdict != "helped"]
+        untried = (one for one in self.prescriptions if one.command and one.options not in tried)
+        return next((one.command for one in untried), "")
+
     def __str__(self) -> str:
         """Return the diagnosis as text: the verdict, then each cause with evidence and remedy."""
         lines = [self.verdict]
