@@ -110,9 +110,10 @@ def treatment_text(treatment: Treatment) -> Text:
     text.append(treatment.verdict, _VERDICTS[treatment.verdict])
     options = " ".join(f"{name} {value}" for name, value in treatment.options.items())
     text.append(
-        f"\n{options}: {treatment.gain:+.1%} on validation, "
-        f"{100 * treatment.level:g}% interval {treatment.low:+.1%} to "
-        f"{treatment.high:+.1%}, {treatment.pairs} pairs of retrains, {treatment.seconds:.0f} s",
+        f"\n{options}: {100 * treatment.gain:+.1f} points on validation, "
+        f"{100 * treatment.level:g}% interval {100 * treatment.low:+.1f} to "
+        f"{100 * treatment.high:+.1f}, {treatment.pairs} pairs of retrains, "
+        f"{treatment.seconds:.0f} s",
         "dim",
     )
     return text

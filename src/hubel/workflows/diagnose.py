@@ -167,7 +167,7 @@ def _of_run(run: Run, options: DiagnoseOptions, progress: Progress | None, said:
     )
     diagnosis = _with_treatments(run, diagnosis)
     write_json(run.stage_file("diagnosis"), diagnosis)
-    if options.treat and diagnosis.causes:
+    if options.treat:
         diagnosis = _treated(run, diagnosis, options, said)
         write_json(run.stage_file("diagnosis"), diagnosis)
     write_report(run)
@@ -216,7 +216,10 @@ def _patient(run: Run, options: DiagnoseOptions, notes: list[str]) -> Subject | 
 
 
 def _treated(run: Run, diagnosis: Diagnosis, options: DiagnoseOptions, said: Said) -> Diagnosis:
-    """Try the prescriptions; where no option can help, note that."""
+    """Try the prescriptions; where there is none, or no option can help, note that."""
+    if not diagnosis.causes:
+        note = "Nothing was tried: there is nothing to treat."
+        return replace(diagnosis, notes=(*diagnosis.notes, note))
     if not any(one.options for one in diagnosis.prescriptions):
         note = "Nothing was tried: what is prescribed is a change of code or data, not of options."
         return replace(diagnosis, notes=(*diagnosis.notes, note))
