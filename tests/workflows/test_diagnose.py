@@ -91,9 +91,7 @@ TRIED = Treatment(
 def test_what_was_tried_outlives_a_later_diagnosis(watched, monkeypatch):
     install(monkeypatch, TOO_HIGH)
     first = hubel.diagnose(watched)
-    write_json(
-        watched.stage_file("diagnosis"), replace(first, treatment=TRIED, attempts=(TRIED,))
-    )
+    write_json(watched.stage_file("diagnosis"), replace(first, treatment=TRIED, attempts=(TRIED,)))
     later = hubel.diagnose(watched)
     assert later.treatment == TRIED
     assert watched.diagnosis().attempts == (TRIED,)
