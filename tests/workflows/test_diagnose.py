@@ -351,3 +351,18 @@ def test_the_list_of_symptoms(monkeypatch, capsys):
 def test_nothing_to_diagnose_is_named(capsys):
     assert command_line(["diagnose"]) == 2
     assert "diagnose needs a RUN" in capsys.readouterr().err
+
+
+def test_nothing_to_treat_is_one_sentence(watched, monkeypatch):
+    install(monkeypatch, symptom("data/range", WELL))
+    found = hubel.diagnose(watched, treat=True)
+    assert found.notes[-1] == "Nothing was tried: there is nothing to treat."
+    assert watched.diagnosis().notes == found.notes
+
+
+def test_a_run_without_the_doctor_is_trained_again_with_it(watched):
+    watched.stage_file("telemetry").unlink()
+    watched.options_file.write_text('source = "digits"\nlr = 0.3\ndoctor = false\n')
+    with pytest.raises(RunError) as caught:
+        hubel.diagnose(watched)
+    assert str(caught.value).endswith("hubel train digits --lr 0.3")

@@ -179,7 +179,7 @@ class Doctor(Observer):
         with self._measuring():
             if self._setting is not None:
                 self._bring_up_to_date()
-                self.judge.conclude(self._setting, self.record)
+                self.judge.conclude(self._setting, self.record, self.trainer.progress.step)
 
     def reason(self) -> str:
         """Return the sentences with which the doctor stopped the training; empty if it did not."""
