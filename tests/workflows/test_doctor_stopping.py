@@ -56,11 +56,13 @@ def test_the_end_of_a_pass_is_looked_at_after_an_early_look(
     monkeypatch.setattr("hubel.workflows.sampling._EXAMINED", (3,))
     fall_ill(
         monkeypatch,
-        lambda case: any(
-            (one.split, one.step) == ("val", 3) and one.mode == "eval" and one.pass_number == 1
-            for one in case.record.evaluations
-        )
-        and len(case.record.steps) == 3,
+        lambda case: (
+            any(
+                (one.split, one.step) == ("val", 3) and one.mode == "eval" and one.pass_number == 1
+                for one in case.record.evaluations
+            )
+            and len(case.record.steps) == 3
+        ),
     )
     listen = Listen()
     hubel.train(folder, out=tmp_path / "run", watcher=listen, **QUICK)
