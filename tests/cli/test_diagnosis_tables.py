@@ -45,7 +45,7 @@ def test_everything_is_said_once_in_its_order():
     assert places == sorted(places)
     assert "shows whether it helps" not in text
     assert "values from -1.2 to 2.8" not in text
-    assert "95% interval +61.0% to +92.0%" in " ".join(text.split())
+    assert "95% interval +61.0 to +92.0" in " ".join(text.split())
 
 
 def test_before_a_treatment_the_way_to_it_is_shown():
@@ -98,4 +98,24 @@ def test_a_treatment_that_does_harm_says_so():
     )  # fmt: skip
     text = printed(replace(diagnosis(), treatment=worse))
     assert "Treatment: made it worse" in text
-    assert "-80.0%" in text
+    assert "-80.0 points" in text
+
+
+def test_every_treatment_is_told_and_the_one_that_helped_is_tried_next():
+    one = diagnosis()
+    failed = replace(one.treatment, verdict="no difference seen", options={"--clip": "1"})
+    helped = replace(one.treatment, command="hubel train digits --lr 0.004")
+    text = printed(replace(one, treatment=helped, attempts=(failed, helped)))
+    assert text.index("Treatment: no difference seen") < text.index("Treatment: helped")
+    assert "  hubel train digits --lr 0.004\n" in text
+    assert "hubel train digits --lr 0.003" not in text
+    nothing = printed(replace(one, treatment=replace(failed, options={"--lr": "0.003"})))
+    assert "\nTry\n" not in nothing
+
+
+def test_before_a_training_one_line_says_that_much_shows_only_in_it():
+    before = replace(diagnosis(), step=0)
+    text = printed(before)
+    assert "2 symptoms could not be looked for before a training; --verbose tells why" in text
+    assert "too few steps" not in text
+    assert "too few steps" in printed(before, verbose=True)

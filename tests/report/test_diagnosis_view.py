@@ -113,3 +113,14 @@ def test_a_cause_without_a_prescription_shows_its_remedy_and_few_places():
     assert view.causes[0].remedies == ("Lower the learning rate.",)
     assert view.causes[0].names.endswith("layer11 and 18 more")
     assert view.causes[0].command == ""
+
+
+def test_every_treatment_stands_on_the_page_with_the_command_that_helped(page):
+    one = diagnosis()
+    failed = replace(one.treatment, verdict="no difference seen", options={"--clip": "1"})
+    helped = replace(one.treatment, command="hubel train digits --lr 0.004")
+    text = page(replace(one, treatment=helped, attempts=(failed, helped))).text
+    assert text.index("No difference seen: over 3 pairs") < text.index("Helped: over 3 pairs")
+    assert text.count("hubel train digits --lr 0.004") == 1
+    view = diagnosis_view(replace(one, treatment=replace(helped, verdict="no difference seen")))
+    assert [command for _, command in view.treatments] == [""]

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from tests.workflows.doctored import UNKNOWN, WELL, install, sign, symptom
@@ -15,6 +16,7 @@ from hubel.diagnosis.trials import table as trials_table
 from hubel.diagnosis.trials.trial import Trial
 from hubel.errors import RunError, SourceError, UsageError
 from hubel.results import Run, Treatment
+from hubel.results.files import write_json
 from hubel.workflows import diagnose as home
 from hubel.workflows.telemetry import write_record
 
@@ -78,6 +80,31 @@ def test_what_was_measured_comes_along_for_the_plots(watched, monkeypatch):
     assert set(courses.loss.values) == {2.0}
     assert set(courses.waiting.values) == {0.25}
     assert courses.ratios == courses.layers == courses.units == ()
+
+
+TRIED = Treatment(
+    options={"--lr": "0.003"}, pairs=2, before=(0.1, 0.1), after=(0.9, 0.9), gain=0.8, low=0.7,
+    high=0.9, seconds=3.0, verdict="helped",
+)  # fmt: skip
+
+
+def test_what_was_tried_outlives_a_later_diagnosis(watched, monkeypatch):
+    install(monkeypatch, TOO_HIGH)
+    first = hubel.diagnose(watched)
+    write_json(watched.stage_file("diagnosis"), replace(first, treatment=TRIED, attempts=(TRIED,)))
+    later = hubel.diagnose(watched)
+    assert later.treatment == TRIED
+    assert watched.diagnosis().attempts == (TRIED,)
+    assert "Helped: over 2 pairs" in watched.report_file.read_text("utf-8")
+    # Trained on since, it is another run.
+    write_record(watched, Record(steps=steps(30)), setting())
+    assert hubel.diagnose(watched).tried == ()
+
+
+def test_a_damaged_diagnosis_is_written_anew(watched, monkeypatch):
+    install(monkeypatch, TOO_HIGH)
+    watched.stage_file("diagnosis").write_text("{")
+    assert hubel.diagnose(watched) == watched.diagnosis()
 
 
 def test_silenced_symptoms_are_not_looked_for(watched, monkeypatch):
@@ -324,3 +351,18 @@ def test_the_list_of_symptoms(monkeypatch, capsys):
 def test_nothing_to_diagnose_is_named(capsys):
     assert command_line(["diagnose"]) == 2
     assert "diagnose needs a RUN" in capsys.readouterr().err
+
+
+def test_nothing_to_treat_is_one_sentence(watched, monkeypatch):
+    install(monkeypatch, symptom("data/range", WELL))
+    found = hubel.diagnose(watched, treat=True)
+    assert found.notes[-1] == "Nothing was tried: there is nothing to treat."
+    assert watched.diagnosis().notes == found.notes
+
+
+def test_a_run_without_the_doctor_is_trained_again_with_it(watched):
+    watched.stage_file("telemetry").unlink()
+    watched.options_file.write_text('source = "digits"\nlr = 0.3\ndoctor = false\n')
+    with pytest.raises(RunError) as caught:
+        hubel.diagnose(watched)
+    assert str(caught.value).endswith("hubel train digits --lr 0.3")

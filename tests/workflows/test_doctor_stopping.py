@@ -50,6 +50,35 @@ def test_an_illness_of_a_later_pass_is_seen(
     assert [one.partition(":")[0] for one in listen.of_the_doctor] == ["Doctor, after step 6"]
 
 
+def test_the_end_of_a_pass_is_looked_at_after_an_early_look(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubel.workflows.sampling._EXAMINED", (3,))
+    fall_ill(
+        monkeypatch,
+        lambda case: (
+            any(
+                (one.split, one.step) == ("val", 3) and one.mode == "eval" and one.pass_number == 1
+                for one in case.record.evaluations
+            )
+            and len(case.record.steps) == 3
+        ),
+    )
+    listen = Listen()
+    hubel.train(folder, out=tmp_path / "run", watcher=listen, **QUICK)
+    assert [one.partition(":")[0] for one in listen.of_the_doctor] == ["Doctor, after step 3"]
+
+
+def test_what_shows_only_at_the_end_is_said(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubel.workflows.sampling.Sampling.examined", lambda *_, **__: False)
+    fall_ill(monkeypatch, lambda case: bool(case.record.steps))
+    listen = Listen()
+    hubel.train(folder, out=tmp_path / "run", watcher=listen, **QUICK)
+    assert [one.partition(":")[0] for one in listen.of_the_doctor] == ["Doctor, after step 6"]
+
+
 def test_stopped_saved_and_gone_on_with(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,7 +24,6 @@ from hubel.workflows.pairing import original_of, picture_scores, retrain, short_
 from hubel.workflows.treat import (
     Candidate,
     candidates_of,
-    random_prescription,
     treat,
     try_candidates,
 )
@@ -202,13 +201,3 @@ def test_scores_of_pictures_average_to_the_score() -> None:
     answers = np.array([[1.0], [3.0], [5.0]])
     wanted = 1 - ((answers - truths) ** 2).sum() / ((truths - truths.mean()) ** 2).sum()
     assert picture_scores("regression", answers, truths).mean() == pytest.approx(wanted)
-
-
-def test_random_prescriptions_can_be_applied() -> None:
-    generator = np.random.default_rng(0)
-    drawn = [random_prescription(generator) for _ in range(50)]
-    rates = [changed(TrainOptions(), one).lr for one in drawn]
-    assert all(rate is not None and 1e-5 <= rate <= 1 for rate in rates)
-    assert len({tuple(one) for one in drawn}) > 10
-    again = np.random.default_rng(0)
-    assert [random_prescription(again) for _ in range(50)] == drawn

@@ -46,15 +46,22 @@ def diagnosis_parts(diagnosis: Diagnosis, *, verbose: bool) -> Iterator[Renderab
         yield Text("")
         yield causes_table(diagnosis.causes, diagnosis.prescriptions)
         yield from _commands(diagnosis)
-    if diagnosis.treatment is not None:
+    for treatment in diagnosis.tried:
         yield Text("")
-        yield treatment_text(diagnosis.treatment)
+        yield treatment_text(treatment)
     if diagnosis.observations:
         yield Text("\nObservations: out of the ordinary, no harm was seen", "bold")
         yield observations_table(diagnosis.observations)
     yield Text("")
     yield from _healthy(diagnosis.healthy, verbose=verbose)
-    yield from _unchecked(diagnosis.unchecked, verbose=verbose)
+    if diagnosis.step or verbose:
+        yield from _unchecked(diagnosis.unchecked, verbose=verbose)
+    elif diagnosis.unchecked:
+        yield Text(
+            f"{_symptoms(len(diagnosis.unchecked))} could not be looked for before a training; "
+            "--verbose tells why",
+            "yellow",
+        )
 
 
 def causes_table(causes: Sequence[Finding], prescriptions: Sequence[Prescription]) -> Table:
@@ -88,12 +95,11 @@ def _places(where: Sequence[str]) -> str:
 
 
 def _commands(diagnosis: Diagnosis) -> Iterator[RenderableType]:
-    """Give the command lines, each on a line of its own that can be copied as it is."""
-    commands = [one.command for one in diagnosis.prescriptions if one.command]
-    if commands:
+    """Give the command to train with, on a line of its own that can be copied as it is."""
+    if diagnosis.best_command:
         yield Text("\nTry", "bold")
-        yield Text(f"  {commands[0]}", no_wrap=True)
-        if diagnosis.treatment is None and diagnosis.step:
+        yield Text(f"  {diagnosis.best_command}", no_wrap=True)
+        if not diagnosis.tried and diagnosis.step:
             treat = shlex.join(["hubel", "diagnose", diagnosis.subject, "--treat"])
             yield Text(f"  {treat}  shows whether it helps", "dim", no_wrap=True)
 
@@ -104,9 +110,10 @@ def treatment_text(treatment: Treatment) -> Text:
     text.append(treatment.verdict, _VERDICTS[treatment.verdict])
     options = " ".join(f"{name} {value}" for name, value in treatment.options.items())
     text.append(
-        f"\n{options}: {treatment.gain:+.1%} on validation, "
-        f"{100 * treatment.level:g}% interval {treatment.low:+.1%} to "
-        f"{treatment.high:+.1%}, {treatment.pairs} pairs of retrains, {treatment.seconds:.0f} s",
+        f"\n{options}: {100 * treatment.gain:+.1f} points on validation, "
+        f"{100 * treatment.level:g}% interval {100 * treatment.low:+.1f} to "
+        f"{100 * treatment.high:+.1f}, {treatment.pairs} pairs of retrains, "
+        f"{treatment.seconds:.0f} s",
         "dim",
     )
     return text
@@ -127,7 +134,7 @@ def _healthy(healthy: Sequence[Checked], *, verbose: bool) -> Iterator[Renderabl
     if not healthy:
         return
     number = len(healthy)
-    found = f"{number} symptom{'s were' if number > 1 else ' was'} looked for and not found"
+    found = f"{_symptoms(number)} {'were' if number > 1 else 'was'} looked for and not found"
     yield Text(found + ("" if verbose else "; --verbose shows them"), "green")
     if verbose:
         table = plain_table("", "")
@@ -144,8 +151,7 @@ def _unchecked(unchecked: Sequence[Unchecked], *, verbose: bool) -> Iterator[Ren
     by_reason: dict[str, list[str]] = {}
     for one in unchecked:
         by_reason.setdefault(one.why, []).append(one.id)
-    number = len(unchecked)
-    yield Text(f"{number} symptom{'s' if number > 1 else ''} could not be looked for", "yellow")
+    yield Text(f"{_symptoms(len(unchecked))} could not be looked for", "yellow")
     table = plain_table("", "")
     table.show_header = False
     shown = sorted(by_reason.items(), key=lambda item: -len(item[1]))
@@ -154,6 +160,10 @@ def _unchecked(unchecked: Sequence[Unchecked], *, verbose: bool) -> Iterator[Ren
     yield Padding(table, (0, 0, 0, 2))
     if len(shown) > _SHOWN and not verbose:
         yield Text(f"  and {len(shown) - _SHOWN} more reasons: --verbose", "dim")
+
+
+def _symptoms(number: int) -> str:
+    return f"{number} symptom{'s' if number > 1 else ''}"
 
 
 def _listed(names: Sequence[str], *, verbose: bool) -> str:

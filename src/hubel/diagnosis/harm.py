@@ -92,6 +92,7 @@ def _course(steps: Sequence[StepRow]) -> _Course:
     head = [row.loss for row in steps[: max(number // 3, min(3, len(steps)))]]
     tail = [row.loss for row in steps[-number:]]
     finite = [loss for loss in tail if math.isfinite(loss)]
+    lost = [row.lost for row in steps[-number:]]
     rates = [row.lr for row in steps]
     top = max(rates, default=0.0)
     return _Course(
@@ -99,7 +100,7 @@ def _course(steps: Sequence[StepRow]) -> _Course:
         first=_mean([loss for loss in head if math.isfinite(loss)]),
         last=_mean(finite),
         error=_standard_error(finite),
-        finite=not steps or (len(finite) * 2 > len(tail) and math.isfinite(tail[-1])),
+        finite=not steps or (sum(lost) * 2 < len(lost) and not lost[-1]),
         climbing=len(rates) > 1 and rates[-1] >= top and rates[0] < 0.5 * top and rates[-2] < top,
     )
 

@@ -53,6 +53,11 @@ def _freer(knobs: Knobs) -> Changes:
     return {} if clip is None or clip >= 1 else {"clip": "1"}
 
 
+def _moving(knobs: Knobs) -> Changes:
+    """Updates that weights feel: by clipping less, without rounding, else at a higher rate."""
+    return _freer(knobs) or _whole_precision(knobs) or _bolder(knobs)
+
+
 def _less_momentum(knobs: Knobs) -> Changes:
     usual = knobs.usual("momentum")
     return {} if not usual else {"momentum": _number(usual)}
@@ -236,6 +241,7 @@ def _cached(knobs: Knobs) -> Changes:
 REMEDIES: Final[Mapping[str, Callable[[Knobs], Changes]]] = MappingProxyType(
     {
         "weights/frozen": _thawed,
+        "weights/not-moving": _moving,
         "loss/wrong-kind": _right_loss,
         "loss/activation-before": _right_loss,
         "loss/divergence": _clipped,

@@ -35,7 +35,8 @@ class DiagnosisView:
     verdict: str
     notes: tuple[str, ...]
     causes: tuple[CauseView, ...]
-    treatment: str
+    treatments: tuple[tuple[str, str], ...]
+    """(what was measured, the command that trains with it where it helped)."""
     observations: tuple[CauseView, ...]
     figures: tuple[Figure, ...]
     layers: Table | None
@@ -52,7 +53,10 @@ def diagnosis_view(diagnosis: Diagnosis) -> DiagnosisView:
         verdict=diagnosis.verdict,
         notes=diagnosis.notes,
         causes=tuple(_cause(diagnosis, cause) for cause in diagnosis.causes),
-        treatment=_treatment(diagnosis.treatment) if diagnosis.treatment else "",
+        treatments=tuple(
+            (_treatment(one), one.command if one.verdict == "helped" else "")
+            for one in diagnosis.tried
+        ),
         observations=tuple(_cause(diagnosis, one) for one in diagnosis.observations),
         figures=tuple(_figures(courses)) if courses else (),
         layers=_layers(courses) if courses and courses.layers else None,

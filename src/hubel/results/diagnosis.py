@@ -102,3 +102,35 @@ class Diagnosis:
     """What limits the diagnosis, in sentences."""
     courses: Courses | None = None
     """What was measured while it trained, for plots; None where nothing was."""
+
+    @property
+    def tried(self) -> tuple[Treatment, ...]:
+        """Every treatment, in the order in which they were tried."""
+        return self.attempts or ((self.treatment,) if self.treatment else ())
+
+    @property
+    def best_command(self) -> str:
+        """The command to train with next; empty where there is none.
+
+        That of the treatment that helped; else the first one prescribed that was not tried.
+        """
+        for one in self.tried:
+            if one.verdict == "helped" and one.command:
+                return one.command
+        tried = [one.options for one in self.tried if one.verdict != "helped"]
+        untried = (one for one in self.prescriptions if one.command and one.options not in tried)
+        return next((one.command for one in untried), "")
+
+    def __str__(self) -> str:
+        """Return the diagnosis as text: the verdict, then each cause with evidence and remedy."""
+        lines = [self.verdict]
+        todo = {one.cause: one.what for one in self.prescriptions}
+        for place, cause in enumerate(self.causes, 1):
+            sure = "certain" if cause.confidence >= 1 else f"{cause.confidence:.0%} sure"
+            lines += ["", f"{place}. {cause.what} [{cause.id}, {cause.severity}, {sure}]"]
+            lines += [f"   {text}" for text in (cause.evidence, todo.get(cause.id)) if text]
+        if self.observations:
+            lines += ["", "Out of the ordinary, but no harm was seen:"]
+            lines += [f"- {one.what} [{one.id}] {one.evidence}" for one in self.observations]
+        lines += ["", *self.notes] if self.notes else []
+        return "\n".join(lines)

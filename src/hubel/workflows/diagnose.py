@@ -165,12 +165,24 @@ def _of_run(run: Run, options: DiagnoseOptions, progress: Progress | None, said:
         notes=tuple(notes),
         prescriptions=tuple(_with_command(one, *again) for one in diagnosis.prescriptions),
     )
+    diagnosis = _with_treatments(run, diagnosis)
     write_json(run.stage_file("diagnosis"), diagnosis)
-    if options.treat and diagnosis.causes:
+    if options.treat:
         diagnosis = _treated(run, diagnosis, options, said)
         write_json(run.stage_file("diagnosis"), diagnosis)
     write_report(run)
     return diagnosis
+
+
+def _with_treatments(run: Run, diagnosis: Diagnosis) -> Diagnosis:
+    """Return a diagnosis with what was tried for the run before, unless it has trained on since."""
+    try:
+        before = run.diagnosis()
+    except RunError:
+        return diagnosis  # What is damaged is written anew.
+    if before is None or before.step != diagnosis.step:
+        return diagnosis
+    return replace(diagnosis, treatment=before.treatment, attempts=before.attempts)
 
 
 def _telemetry(run: Run) -> Telemetry:
@@ -183,9 +195,11 @@ def _telemetry(run: Run) -> Telemetry:
             f"{run.path} holds no telemetry yet: its training was stopped before the doctor had "
             f"written any. Go on with: hubel train --resume {run.path}"
         )
+    source, options = _again(run)
+    watched = replace(options, doctor=True)
     raise RunError(
         f"{run.path} holds no telemetry.json: it was trained without the doctor. Train again to "
-        f"diagnose it: {command_of(*_again(run))}"
+        f"diagnose it: {command_of(source, watched)}"
     )
 
 
@@ -202,7 +216,10 @@ def _patient(run: Run, options: DiagnoseOptions, notes: list[str]) -> Subject | 
 
 
 def _treated(run: Run, diagnosis: Diagnosis, options: DiagnoseOptions, said: Said) -> Diagnosis:
-    """Try the prescriptions; where no option can help, note that."""
+    """Try the prescriptions; where there is none, or no option can help, note that."""
+    if not diagnosis.causes:
+        note = "Nothing was tried: there is nothing to treat."
+        return replace(diagnosis, notes=(*diagnosis.notes, note))
     if not any(one.options for one in diagnosis.prescriptions):
         note = "Nothing was tried: what is prescribed is a change of code or data, not of options."
         return replace(diagnosis, notes=(*diagnosis.notes, note))

@@ -67,6 +67,7 @@ class Doctor(Observer):
         )
         self._change: Change | None = None
         self._looked = 0
+        """Updates at the last look at the end of a pass."""
         self._gone = False
         self._unwritten = False
         self._spent_s = self._trained_s = self._in_step_s = 0.0
@@ -154,6 +155,8 @@ class Doctor(Observer):
     def passed(self, row: EpochRow) -> None:
         """Look at the record at the end of a pass."""
         if self._sampling.examined(row.step, self._looked, at_end=True):
+            # Early looks do not count: the end of a pass has an evaluation that they had not.
+            self._looked = row.step
             with self._measuring():
                 self._look(row.step)
         self._ticked_at = time.perf_counter()
@@ -176,7 +179,7 @@ class Doctor(Observer):
         with self._measuring():
             if self._setting is not None:
                 self._bring_up_to_date()
-                self.judge.conclude(self._setting, self.record)
+                self.judge.conclude(self._setting, self.record, self.trainer.progress.step)
 
     def reason(self) -> str:
         """Return the sentences with which the doctor stopped the training; empty if it did not."""
@@ -228,7 +231,6 @@ class Doctor(Observer):
 
     def _look(self, step: int) -> None:
         """Examine the record, and ask for a stop where that is wanted."""
-        self._looked = step
         if self._setting is not None:
             self._bring_up_to_date()
             if self.judge.look(self._setting, self.record, step):

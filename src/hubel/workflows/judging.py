@@ -45,18 +45,24 @@ class Judge:
         if not diagnosis.causes:
             return False
         root = diagnosis.causes[0]
-        if root.id not in self._told:
-            self._told.add(root.id)
-            self._say(f"Doctor, after step {step:,}: {_brief(root)}")
+        self._tell(root, step)
         if self.stop_on is None or root.severity not in _GRAVE[self.stop_on]:
             return False
         self.stopped_for = root
         self._keep(diagnosis)
         return True
 
-    def conclude(self, setting: Setting, record: Record) -> None:
-        """Write `diagnosis.json`: what can be said without active tests."""
-        self._keep(_examined(setting, record))
+    def conclude(self, setting: Setting, record: Record, step: int) -> None:
+        """Write `diagnosis.json`: what can be said without active tests; say what is new in it."""
+        diagnosis = _examined(setting, record)
+        self._keep(diagnosis)
+        if diagnosis.causes:
+            self._tell(diagnosis.causes[0], step)
+
+    def _tell(self, root: Finding, step: int) -> None:
+        if root.id not in self._told:
+            self._told.add(root.id)
+            self._say(f"Doctor, after step {step:,}: {_brief(root)}")
 
     def reason(self, step: int) -> str:
         """Return the sentences with which the training was stopped; empty where it was not."""

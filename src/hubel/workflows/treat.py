@@ -225,30 +225,3 @@ def _treatment(
 
 def _said(options: Mapping[str, str]) -> str:
     return " ".join(f"{name} {value}".strip() for name, value in options.items())
-
-
-def random_prescription(generator: np.random.Generator) -> dict[str, str]:
-    """Return options drawn at random: what a search without a diagnosis would try.
-
-    The learning rate is log-uniform from 1e-5 to 1, weight decay from 1e-6 to 0.1; optimizer,
-    batch, dropout, schedule, clipping and augmentation are drawn from what hubel has, each left
-    alone in half of the draws, as random search varies a few settings at a time.
-    Source: bergstra2012random.
-    """
-    rate = 10 ** generator.uniform(-5, 0)
-    found = {"--lr": f"{rate:.3g}"}
-    choices: dict[str, Sequence[str]] = {
-        "--optimizer": ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "muon"),
-        "--batch": ("16", "32", "64", "128", "256"),
-        "--dropout": ("0", "0.2", "0.5"),
-        "--schedule": ("constant", "step", "cosine", "onecycle"),
-        "--clip": ("0.1", "1", "10"),
-        "--augment": ("none", "safe"),
-        "--label-smoothing": ("0", "0.1"),
-    }
-    for name, values in choices.items():
-        if generator.random() < 0.5:
-            found[name] = str(generator.choice(np.asarray(values)))
-    if generator.random() < 0.5:
-        found["--weight-decay"] = f"{10 ** generator.uniform(-6, -1):.3g}"
-    return found

@@ -445,3 +445,51 @@ def test_what_is_wrong_in_a_call_is_said():
         pass
     with pytest.raises(UsageError, match=r"one watch sees one training"), doctor:
         pass
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"loader": 5}, "expected a loader that gives out batches, and got int"),
+        ({"loader": "photos"}, "expected a loader that gives out batches, and got str"),
+        ({"validation": 5}, "expected a loader that gives out batches, and got int"),
+        ({"scheduler": 5}, "expected a scheduler of torch.optim.lr_scheduler, and got int"),
+        ({"say": "loud"}, "say is called with one line .* and str cannot be called"),
+        ({"probe_every": 0}, "probe_every is the number of updates .* at least 1, and not 0"),
+        ({"probe_every": "10"}, "probe_every is the number .* and not '10'"),
+        ({"probe_every": None}, "probe_every is the number .* and not None"),
+        ({"epochs": "3"}, "epochs is the number of passes that are planned, .* and not '3'"),
+        ({"epochs": 1.5}, "epochs is the number .* and not 1.5"),
+        ({"classes": -1}, "classes is the number of classes, at least 1, and not -1"),
+        ({"classes": ["cat", "dog"]}, "classes is the number of classes, .* and not"),
+    ],
+)
+def test_wrong_arguments_are_refused_in_one_sentence(wrong, words):
+    model = network()
+    given = {"loader": DataLoader(DATA, 16), "say": None, **wrong}
+    with pytest.raises(UsageError, match=words):
+        hubel.watch(model, torch.optim.SGD(model.parameters(), 0.1), **given)
+
+
+def test_a_batch_of_both_lists_is_one_of_training():
+    batches = [(X[place : place + 16], Y[place : place + 16]) for place in (0, 16, 32)]
+    model, optimizer, doctor = watched(batches, validation=batches[:1])
+    with doctor:
+        losses = [step(model, optimizer, *batch) for batch in batches]
+    assert [row.loss for row in doctor.record.steps] == pytest.approx(losses)
+
+
+def test_an_update_whose_loss_was_not_seen_is_not_taken_for_a_broken_one():
+    model, optimizer, doctor = watched(DataLoader(DATA, 16))
+    other = network()
+    with doctor:
+        for pictures, labels in DataLoader(DATA, 16):
+            F.cross_entropy(other(pictures), labels).backward()
+            for one, its in zip(model.parameters(), other.parameters(), strict=True):
+                one.grad = its.grad
+            optimizer.step()
+    rows = doctor.record.steps
+    assert [row.backwards for row in rows] == [0, 0, 0]
+    assert all(math.isnan(row.loss) and not row.lost for row in rows)
+    said = [one.id for one in doctor.diagnosis().causes]
+    assert "loss/non-finite" not in said

@@ -39,6 +39,11 @@ class StepRow:
     training: bool = True
     """Whether the network was in training mode in the forward pass."""
 
+    @property
+    def lost(self) -> bool:
+        """Whether the loss was computed and is not finite; False where no backward was seen."""
+        return self.backwards > 0 and not math.isfinite(self.loss)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightRow:

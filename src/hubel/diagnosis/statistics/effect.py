@@ -38,7 +38,7 @@ def effect_of(case: Case) -> Effect:
     """Return the effect, out of the losses alone."""
     record = case.record
     tail = record.steps[-max(len(record.steps) // 10, 1) :]
-    lost = bool(tail) and sum(not math.isfinite(row.loss) for row in tail) > len(tail) / 2
+    lost = bool(tail) and sum(row.lost for row in tail) > len(tail) / 2
     lost = lost or (not tail and any(one.kind == events.NON_FINITE_LOSS for one in record.events))
     course = course_of(case.setting, record)
     make = partial(Effect, course=course, lost=lost)

@@ -139,7 +139,7 @@ def _switches(losses: list[float]) -> float:
 
 def _non_finite(case: Case) -> Reading:
     record = case.record
-    lost = [row.step for row in record.steps if not math.isfinite(row.loss)]
+    lost = [row.step for row in record.steps if row.lost]
     lost += [one.step for one in record.events if one.kind == events.NON_FINITE_LOSS]
     gradients = [one.step for one in record.events if one.kind == events.NON_FINITE_GRADIENT]
     gradients += [row.step for row in record.weights if math.isinf(row.gradient)]

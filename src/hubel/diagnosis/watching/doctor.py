@@ -62,7 +62,11 @@ class Doctor(AbstractContextManager["Doctor"]):
         say: Say | None = None,
     ) -> None:
         optimizer = plain(optimizer)
-        _check(model, optimizer, probe_every)
+        _check(model, optimizer, scheduler, say)
+        _check_loaders(loader, validation)
+        _check_number("probe_every", probe_every, "of updates between two probes")
+        _check_number("epochs", epochs, "of passes that are planned")
+        _check_number("classes", classes, "of classes")
         self._handed: dict[Split, Any] = {"train": loader, "val": validation}
         self._scheduler = scheduler
         self._epochs = epochs
@@ -282,7 +286,7 @@ def _names(dataset: Any) -> tuple[Any, ...]:
     return ()
 
 
-def _check(model: object, optimizer: object, probe_every: int) -> None:
+def _check(model: object, optimizer: object, scheduler: object, say: object) -> None:
     if not isinstance(model, nn.Module):
         raise UsageError(
             f"hubel.watch expected a torch.nn.Module as its model, and got {_kind(model)}: "
@@ -293,11 +297,33 @@ def _check(model: object, optimizer: object, probe_every: int) -> None:
             f"hubel.watch expected a torch.optim.Optimizer, and got {_kind(optimizer)}: "
             "pass the optimizer that the loop steps."
         )
-    if probe_every < 1:
+    if scheduler is not None and not callable(getattr(scheduler, "step", None)):
         raise UsageError(
-            f"probe_every is the number of updates between two probes, at least 1, and not "
-            f"{probe_every}."
+            f"hubel.watch expected a scheduler of torch.optim.lr_scheduler, and got "
+            f"{_kind(scheduler)}: pass the one that the loop steps, or none."
         )
+    if say is not None and not callable(say):
+        raise UsageError(
+            f"say is called with one line when something is wrong, and {_kind(say)} cannot be "
+            "called: pass a function such as print, or None for silence."
+        )
+
+
+def _check_loaders(*loaders: object) -> None:
+    for loader in loaders:
+        iterable = hasattr(loader, "__iter__") or hasattr(loader, "__getitem__")
+        if loader is not None and (isinstance(loader, str) or not iterable):
+            raise UsageError(
+                f"hubel.watch expected a loader that gives out batches, and got {_kind(loader)}: "
+                "pass the DataLoader, or list of batches, that the loop iterates over."
+            )
+
+
+def _check_number(name: str, value: object, what: str) -> None:
+    if value is None and name != "probe_every":
+        return
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise UsageError(f"{name} is the number {what}, at least 1, and not {value!r}.")
 
 
 def _kind(thing: object) -> str:

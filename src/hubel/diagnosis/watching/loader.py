@@ -61,7 +61,7 @@ class Loaders:
                 pictures, labels = parts(batch)
                 if pictures is not None:
                     found = Batch(split=split, pictures=pictures, labels=labels, serial=0)
-                    self._listed[id(pictures)] = found
+                    self._listed.setdefault(id(pictures), found)
         elif isinstance(loader, Iterator):
             return
         elif type(loader) not in self._kinds:
