@@ -66,20 +66,24 @@ EDGES: Final = (
          "the outputs are squeezed before a loss that squeezes them again: its gradient is small",
          "glorot2010understanding"),
     Edge("loss/wrong-kind", ("loss/initial", "loss/divergence", "loss/non-finite",
-                             "gradient/exploding", "fit/cannot-fit-batch", "fit/underfitting",
-                             "loss/stagnation"),
+                             "gradient/exploding", "rate/too-high", "fit/cannot-fit-batch",
+                             "fit/ignores-input", "fit/underfitting", "loss/stagnation"),
          "the loss asks for something else than the right class, or has no lower bound"),
     Edge("loss/sign", ("loss/initial", "loss/divergence", "loss/non-finite", "rate/too-high",
                        "gradient/exploding", "fit/cannot-fit-batch", "fit/ignores-input",
                        "fit/underfitting"),
          "each step goes uphill, and there is no top"),
-    Edge("loss/reduction", ("loss/initial", "rate/too-high", "gradient/exploding"),
+    Edge("loss/reduction", ("loss/initial", "rate/too-high", "rate/too-low", "rate/clipped",
+                            "gradient/exploding", "loss/divergence", "loss/stagnation",
+                            "fit/cannot-fit-batch", "fit/underfitting"),
          "a sum over the batch multiplies the gradient by the batch size", "goyal2017accurate"),
     Edge("loss/broadcast", ("loss/initial", "fit/cannot-fit-batch", "fit/ignores-input",
                             "fit/underfitting", "loss/stagnation"),
          "each output is compared with the targets of all pictures: the mean is the best answer"),
     Edge("loss/outputs-width", ("loss/initial", "labels/out-of-range"),
          "a head of another width starts at another loss, and may have no place for a label"),
+    Edge("loss/initial", ("fit/cannot-fit-batch", "fit/underfitting"),
+         "what is far off at the start must be unlearned first"),
     Edge("loss/divergence", ("loss/non-finite", "loss/stagnation", "fit/underfitting",
                              "fit/ignores-input"),
          "a loss that grows leaves weights that are of no use"),
@@ -110,8 +114,9 @@ EDGES: Final = (
          "li2019understanding"),
     Edge("design/large-head", ("fit/overfitting",),
          "most weights stand in one layer that learns the pictures by heart", "lin2014network"),
-    Edge("design/other", ("unit/dead", "unit/saturated", "gradient/vanishing", "fit/underfitting",
-                          "fit/cannot-fit-batch"),
+    Edge("design/other", ("unit/dead", "unit/saturated", "gradient/vanishing", "rate/too-low",
+                          "loss/stagnation", "fit/ignores-input", "fit/cannot-fit-batch",
+                          "fit/underfitting"),
          "a design that loses signal loses gradient too"),
     # initialisation: the scale of the first signal is that of the first gradient.
     Edge("initialisation/scale", ("gradient/exploding", "gradient/vanishing", "unit/dead",
@@ -220,7 +225,7 @@ EDGES: Final = (
     Edge("data/too-few", ("fit/overfitting",),
          "few pictures are learned by heart"),
 )  # fmt: skip
-"""Speed, leakage and the initial loss bring about nothing that is looked for here."""
+"""Speed and leakage bring about nothing that is looked for here."""
 
 
 def _joined() -> dict[str, tuple[str, ...]]:

@@ -113,6 +113,30 @@ def _settles_low(case: Case) -> bool:
     return last >= (1 - threshold("design/harm.fall")) * before
 
 
+def _other(case: Case) -> Reading:
+    """Read the remaining rules of `check`, and the eps of normalisation, which they leave alone."""
+    large = {
+        module.path: module.details["eps"]
+        for module in case.setting.modules
+        if "Norm" in module.kind and module.details.get("eps", 0.0) >= threshold("design/other.eps")
+    }
+    if not large:
+        return _of_check("design/other")(case)
+    largest, suffers = max(large.values()), case.harm.suffers
+    return Sign(
+        what=f"The eps of {len(large)} normalisation layer{'s' * (len(large) > 1)} is not small "
+        "beside a variance of 1: they make signals and gradients fade.",
+        evidence=f"eps up to {largest:g}, which divides what has variance 1 by "
+        f"{math.sqrt(1 + largest):.2g}; {case.harm.evidence}",
+        where=tuple(large),
+        confidence=0.9 if suffers else 0.5,
+        confirmed=suffers,
+        severity="error",
+        measured={"eps": largest},
+        remedy="Set eps to 1e-5.",
+    )
+
+
 def _large_head(case: Case) -> Reading:
     """Read the note of `check` as a fault where the training learns its pictures by heart."""
     reading = _of_check("design/large-head")(case)
@@ -120,7 +144,8 @@ def _large_head(case: Case) -> Reading:
         return reading
     harm = case.harm
     by_heart = harm.train_accuracy - harm.val_accuracy
-    guilty = harm.suffers and by_heart >= threshold("design/large-head.gap")
+    far = harm.reference - harm.val_accuracy > threshold("design/large-head.far")
+    guilty = harm.suffers and by_heart >= threshold("design/large-head.gap") and not far
     return Sign(
         what=reading.what,
         evidence=f"{reading.evidence}; accuracy {harm.train_accuracy:.1%} in training, "
@@ -297,13 +322,14 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
     ),
     Symptom(
         id="design/other",
-        meaning="Another rule of `check` finds a fault of the design.",
+        meaning="Another rule of `check` finds a fault of the design, or normalisation has a large "
+        "eps.",
         tier=1,
-        statistic=_STATISTIC,
-        threshold=_JUDGED,
+        statistic=_STATISTIC + "; eps of the normalisation layers",
+        threshold=f"{_JUDGED}; eps of {threshold('design/other.eps'):g} in a training that suffers",
         severity="warning",
         remedy="Do what the rule of `check` says.",
         source="hubel",
-        find=_of_check("design/other"),
+        find=_other,
     ),
 )
