@@ -57,7 +57,10 @@ _ROWS: Final[tuple[Threshold, ...]] = (
         "design/large-head.gap", 0.2, "accuracy in training less accuracy in validation", "hubel"
     ),
     Threshold(
-        "design/large-head.far", 0.15, "accuracy below a simple one that is no head's fault", "hubel"
+        "design/large-head.far",
+        0.15,
+        "accuracy below a simple one that is no head's fault",
+        "hubel",
     ),
     Threshold("design/other.eps", 0.1, "eps of normalisation, beside a variance of 1", "hubel"),
     Threshold("design/capacity.width", 1.0, "channels of the widest layer for each class", "hubel"),
@@ -119,7 +122,7 @@ _ROWS: Final[tuple[Threshold, ...]] = (
     Threshold("unit/saturated.share", 0.5, "share of a layer's units", "hubel"),
     Threshold("unit.probes", 2, "last probes that must show it", "hubel"),
     # initialisation
-    Threshold("initialisation/scale.large", 2.5, "weights' rms over √(2/fan-in)", "hubel"),
+    Threshold("initialisation/scale.large", 2.2, "weights' rms over √(2/fan-in)", "calibrated"),
     Threshold("initialisation/scale.small", 0.1, "weights' rms over √(2/fan-in)", "hubel"),
     Threshold("initialisation/scale.plateau", 0.2, "share of the course without a fall", "hubel"),
     Threshold("initialisation/scale.above", 1.5, "early loss over guessing's, no fading", "hubel"),

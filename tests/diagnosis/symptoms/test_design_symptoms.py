@@ -161,3 +161,13 @@ def test_the_eps_of_a_normalisation(eps, suffers):
     else:
         assert found.confirmed == suffers
         assert found.where == ("bn",)
+
+
+def test_single_pixels_before_a_layer_that_reads_whole_maps():
+    net = nn.Sequential(
+        conv(1, 8, 1), nn.ReLU(), conv(8, 8, 1), nn.ReLU(), nn.Flatten(), nn.Linear(512, 4)
+    )
+    low = look("design/pointwise-only", subject=net, suffers=True, train=0.5, val=0.5)
+    assert low.confirmed
+    assert "average" not in low.what
+    assert isinstance(look("design/pointwise-only", subject=net), Well)

@@ -18,15 +18,14 @@ RULES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "design/no-activation": ("check/missing-activation",),
         "design/bottleneck": ("check/bottleneck",),
-        "design/early-downsampling": ("check/early-reduction",),
+        "design/early-downsampling": ("check/early-reduction", "check/kernel-larger-than-map"),
         "design/small-field": ("check/field-never-covers",),
         "design/dropout-before-normalisation": ("check/dropout-before-bn",),
         "design/large-head": ("check/heavy-fully-connected",),
         "design/other": (
             *("check/saturating-activations", "check/unmixed-groups", "check/dead-branch"),
             *("check/border-lost", "check/pixels-skipped", "check/even-kernel"),
-            *("check/kernel-larger-than-map", "check/bn-image-to-image", "check/two-softmaxes"),
-            "check/input-too-small",
+            *("check/bn-image-to-image", "check/two-softmaxes", "check/input-too-small"),
         ),
     }
 )
@@ -164,14 +163,17 @@ def _pointwise_only(case: Case) -> Reading:
     if isinstance(design, Unknown):
         return design
     words = f"{design.spatial} of {design.convolutions} convolutions look beyond one pixel"
-    if design.convolutions < 2 or design.spatial or design.flattens:
+    if design.convolutions < 2 or design.spatial:
         return Well(evidence=words)
     suffers = _settles_low(case)
+    if design.flattens and not suffers:
+        return Well(evidence=f"{words}; a fully-connected layer reads whole maps")
+    sure = 0.7 if design.flattens else 0.9
     return Sign(
-        what="All convolutions are 1×1: each place is judged alone, and the answer is an average "
-        "over single pixels.",
+        what="All convolutions are 1×1: each place is judged alone"
+        + ("." if design.flattens else ", and the answer is an average over single pixels."),
         evidence=f"{words}; {case.harm.evidence}",
-        confidence=0.9 if suffers else 0.5,
+        confidence=sure if suffers else 0.5,
         confirmed=suffers,
         remedy="Use kernels of 3×3 in some of the convolutions.",
     )
