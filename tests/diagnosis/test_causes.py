@@ -155,3 +155,15 @@ def test_a_certain_fault_takes_the_ground_from_weaknesses_of_the_design():
 def test_a_start_far_from_guessing_explains_what_cannot_be_fitted():
     found = signs(loss__initial=0.85, fit__cannot_fit_batch=0.95)
     assert ranked(found)[0] == "loss/initial"
+
+
+def test_a_start_far_off_is_at_the_root_of_updates_that_are_too_large():
+    found = signs(loss__initial=0.85, rate__too_high=0.7, loss__divergence=0.9)
+    assert ranked(found)[0] == "loss/initial"
+    # Large initial weights are at the root of the start, too.
+    assert ranked(found | signs(initialisation__scale=0.85))[0] == "initialisation/scale"
+
+
+def test_maps_that_are_reduced_early_are_at_the_root_of_a_bottleneck():
+    assert "design/bottleneck" in explained_by("design/early-downsampling")
+    assert "design/bottleneck" in explained_by("design/pointwise-only")

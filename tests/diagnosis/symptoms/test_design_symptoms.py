@@ -171,3 +171,10 @@ def test_single_pixels_before_a_layer_that_reads_whole_maps():
     assert low.confirmed
     assert "average" not in low.what
     assert isinstance(look("design/pointwise-only", subject=net), Well)
+
+
+def test_kernels_that_meet_only_padding_are_a_reduction_that_came_too_early():
+    net = nn.Sequential(conv(1, 8), nn.ReLU(), nn.MaxPool2d(8), conv(8, 8), nn.ReLU(), *pooled(8))
+    found = look("design/early-downsampling", subject=net, suffers=True, train=0.5, val=0.5)
+    assert found.confirmed
+    assert "never meet a pixel" in found.what
