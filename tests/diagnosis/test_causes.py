@@ -10,7 +10,7 @@ from tests.diagnosis.ids import IDS
 
 from hubel.diagnosis import causes, table
 from hubel.diagnosis.brings_about import BRINGS_ABOUT, EDGES, EFFECTS
-from hubel.diagnosis.causes import combined, explained_by, ranked, roots
+from hubel.diagnosis.causes import combined, doubtful, explained_by, ranked, roots
 from hubel.diagnosis.symptom import Sign, Symptom, Well
 
 ROOT = Path(__file__).parents[2]
@@ -141,3 +141,29 @@ def test_severity_comes_from_the_table_where_the_sign_has_none(monkeypatch):
     found = {"data/range": sign(1.0, None), "labels/shuffled": sign(1.0, None)}
     assert ranked(found) == ("labels/shuffled", "data/range")
     assert ranked({}) == ()
+
+
+def test_a_certain_fault_takes_the_ground_from_weaknesses_of_the_design():
+    weak = {"design/large-head": sign(0.6, "warning"), "design/no-activation": sign(0.9)}
+    certain = {"loss/wrong-kind": sign(1.0)}
+    assert doubtful(weak | certain) == {"design/large-head"}
+    assert not doubtful(weak | {"loss/wrong-kind": sign(0.9)})
+    assert not doubtful(weak | {"loss/non-finite": sign(1.0)})  # an effect, not a cause
+    assert not doubtful(weak | {"speed/loader-bound": sign(1.0)})
+
+
+def test_a_start_far_from_guessing_explains_what_cannot_be_fitted():
+    found = signs(loss__initial=0.85, fit__cannot_fit_batch=0.95)
+    assert ranked(found)[0] == "loss/initial"
+
+
+def test_a_start_far_off_is_at_the_root_of_updates_that_are_too_large():
+    found = signs(loss__initial=0.85, rate__too_high=0.7, loss__divergence=0.9)
+    assert ranked(found)[0] == "loss/initial"
+    # Large initial weights are at the root of the start, too.
+    assert ranked(found | signs(initialisation__scale=0.85))[0] == "initialisation/scale"
+
+
+def test_maps_that_are_reduced_early_are_at_the_root_of_a_bottleneck():
+    assert "design/bottleneck" in explained_by("design/early-downsampling")
+    assert "design/bottleneck" in explained_by("design/pointwise-only")

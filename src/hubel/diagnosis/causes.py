@@ -11,9 +11,11 @@ from hubel.diagnosis.table import SYMPTOMS
 from hubel.diagnosis.thresholds import threshold
 from hubel.results import Severity
 
-__all__ = ["BRINGS_ABOUT", "combined", "explained_by", "ranked", "roots"]
+__all__ = ["BRINGS_ABOUT", "combined", "doubtful", "explained_by", "ranked", "roots"]
 
 _SEVERITY: Final[Mapping[Severity, int]] = {"error": 0, "warning": 1, "note": 2}
+_CODE: Final = ("loop/", "weights/", "loss/", "data/", "labels/")
+_DESIGN: Final = "design/"
 _APART: Final = "speed/"
 """A family that costs time, never accuracy: it is at the root of nothing else."""
 
@@ -28,6 +30,26 @@ def explained_by(symptom: str) -> frozenset[str]:
             found.add(name)
             ahead += BRINGS_ABOUT.get(name, ())
     return frozenset(found - {symptom})
+
+
+def doubtful(signs: Mapping[str, Sign]) -> frozenset[str]:
+    """Return the confirmed signs that a certain fault takes the ground from.
+
+    That a training suffers makes an alarm of a weakness of the design. Where a fault of the loop,
+    the weights, the loss, the data or the labels is certain, it is enough of a reason, and says
+    nothing of the design; only errors of the design stay.
+    """
+    certain = any(
+        sign.confidence >= 1.0 and name not in EFFECTS and name.startswith(_CODE)
+        for name, sign in signs.items()
+    )
+    return frozenset(
+        name
+        for name, sign in signs.items()
+        if certain
+        and name.startswith(_DESIGN)
+        and (sign.severity or SYMPTOMS[name].severity) != "error"
+    )
 
 
 def combined(signs: Mapping[str, Sign]) -> dict[str, float]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from hubel.diagnosis.case import Case
-from hubel.diagnosis.causes import combined, ranked
+from hubel.diagnosis.causes import combined, doubtful, ranked
 from hubel.diagnosis.courses import courses_of
 from hubel.diagnosis.prescriptions import prescribe
 from hubel.diagnosis.symptom import Reading, Sign, Symptom, Unknown, Well
@@ -40,6 +40,8 @@ def examine(
         for name, reading in readings.items()
         if isinstance(reading, Sign) and reading.confirmed
     }
+    for name in doubtful(alarms):
+        readings[name] = replace(alarms.pop(name), confirmed=False)
     sure = combined(alarms)
     causes = tuple(
         replace(_finding(SYMPTOMS[name], alarms[name]), confidence=sure[name])

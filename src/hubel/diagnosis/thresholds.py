@@ -46,6 +46,9 @@ _ROWS: Final[tuple[Threshold, ...]] = (
     Threshold(
         "loss/outputs-width.labels", 20.0, "labels seen for each output, to know them all", "hubel"
     ),
+    Threshold(
+        "loss/reduction.scale", 0.005, "factor after the mean, smaller than accumulation's", "hubel"
+    ),
     Threshold("design/harm.above", 0.05, "accuracy above chance of what learns", "hubel"),
     Threshold("design/harm.below", 0.15, "accuracy below a simple classifier's", "hubel"),
     Threshold("design/harm.updates", 5.0, "updates in a quarter of the training", "hubel"),
@@ -53,6 +56,13 @@ _ROWS: Final[tuple[Threshold, ...]] = (
     Threshold(
         "design/large-head.gap", 0.2, "accuracy in training less accuracy in validation", "hubel"
     ),
+    Threshold(
+        "design/large-head.far",
+        0.15,
+        "accuracy below a simple one that is no head's fault",
+        "hubel",
+    ),
+    Threshold("design/other.eps", 0.1, "eps of normalisation, beside a variance of 1", "hubel"),
     Threshold("design/capacity.width", 1.0, "channels of the widest layer for each class", "hubel"),
     Threshold(
         "design/capacity.parameters", 20.0, "weights for each output of the network", "hubel"
@@ -112,9 +122,10 @@ _ROWS: Final[tuple[Threshold, ...]] = (
     Threshold("unit/saturated.share", 0.5, "share of a layer's units", "hubel"),
     Threshold("unit.probes", 2, "last probes that must show it", "hubel"),
     # initialisation
-    Threshold("initialisation/scale.large", 2.5, "weights' rms over √(2/fan-in)", "hubel"),
+    Threshold("initialisation/scale.large", 2.2, "weights' rms over √(2/fan-in)", "calibrated"),
     Threshold("initialisation/scale.small", 0.1, "weights' rms over √(2/fan-in)", "hubel"),
     Threshold("initialisation/scale.plateau", 0.2, "share of the course without a fall", "hubel"),
+    Threshold("initialisation/scale.above", 1.5, "early loss over guessing's, no fading", "hubel"),
     Threshold("initialisation/constant.spread", 1e-3, "units' distance over weights", "hubel"),
     Threshold("initialisation/bias.size", 3, "rms of a layer's biases before training", "hubel"),
     # precision

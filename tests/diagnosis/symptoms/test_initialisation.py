@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,11 +87,6 @@ def test_depthwise_kernels_and_heads_may_start_equal():
     assert isinstance(read("initialisation/constant", case_of(flat(100), **network(*layers))), Well)
 
 
-def test_weights_of_zero_have_no_spread_and_are_not_judged():
-    layers = [layer("a"), layer("b", weight=0.0, spread=math.nan), layer("head")]
-    assert isinstance(read("initialisation/constant", case_of(flat(100), **network(*layers))), Well)
-
-
 def biased(size: float, losses, dead: float, path: str = "a", **arguments):
     layers = [layer("a"), layer("head")]
     facts = network(*layers)
@@ -126,3 +122,24 @@ def test_large_biases_that_kill_nothing_are_an_observation():
 def test_small_biases_and_the_heads_prior_are_well():
     assert isinstance(read("initialisation/bias", biased(0.3, flat(100), 1.0)), Well)
     assert isinstance(read("initialisation/bias", biased(10.0, flat(100), 0.0, "head")), Unknown)
+
+
+def test_small_weights_are_not_to_blame_for_a_loss_far_above_guessing():
+    thrown = scaled(0.05, flat(100, level=9.0))
+    assert not read("initialisation/scale", thrown).confirmed
+    assert read("initialisation/scale", scaled(0.05, flat(100))).confirmed
+    assert read("initialisation/scale", scaled(4.0, flat(100, level=9.0))).confirmed
+
+
+def test_weights_of_zero_are_equal_units():
+    rows = [layer("a", weight=0.0, spread=math.nan), layer("b"), layer("head")]
+    sign = read("initialisation/constant", case_of(flat(100), **network(*rows)))
+    assert sign.confirmed
+    assert sign.where == ("a",)
+
+
+def test_weights_of_zero_that_part_are_a_way_to_start():
+    fact, rows = layer("a")
+    rows = [replace(rows[0], weight=0.0, spread=math.nan), *rows[1:]]
+    parted = case_of(flat(100), **network((fact, rows), layer("b"), layer("head")))
+    assert not read("initialisation/constant", parted).confirmed

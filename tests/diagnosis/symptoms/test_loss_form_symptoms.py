@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.diagnosis.facts_cases import LOSS, MODULES, labels, look
+from tests.diagnosis.facts_cases import LOSS, MODULES, labels, look, steps
 from torch import nn
 
 from hubel.diagnosis.evidence import events
@@ -191,3 +191,53 @@ def test_labels_that_are_ignored_or_renumbered():
     found = look("labels/out-of-range", batches=[labels(0, 1)], loss=one, outputs=1)
     assert isinstance(found, Well)
     assert isinstance(look("labels/out-of-range"), Unknown)
+
+
+def by_hand(outputs, targets):
+    share = outputs.sigmoid().clamp(1e-7, 1 - 1e-7)
+    return -(targets * share.log() + (1 - targets) * (1 - share).log()).mean()
+
+
+@pytest.mark.parametrize("take", [lambda o: o[:, 0], lambda o: o.squeeze(1), lambda o: o])
+def test_a_binary_loss_by_hand_on_one_output(take):
+    numbers = torch.rand(8)
+    loss = form(lambda o: by_hand(take(o), numbers), outputs=1, targets=numbers)
+    assert loss.kind == "bce"
+    found = look("loss/broadcast", loss=loss)
+    # (8,) against (8,) goes together; (8, 1) against (8,) makes 8 times 8.
+    spread = take(torch.zeros(8, 1)).shape == (8, 1)
+    assert isinstance(found, Sign if spread else Well)
+    column = form(lambda o: by_hand(o, numbers[:, None]), outputs=1, targets=numbers)
+    assert isinstance(look("loss/broadcast", loss=column), Well)
+
+
+@pytest.mark.parametrize("losses", [-3.0, 0.4])
+def test_class_numbers_in_a_binary_loss(losses):
+    one = replace(LOSS, kind="bce", outputs_shape=(8,), targets_shape=(8,))
+    found = look("loss/wrong-kind", loss=one, classes=4, rows=steps(30, loss=losses))
+    if losses > 0:
+        assert isinstance(found, Well)
+    else:
+        assert found.confirmed
+        assert found.confidence == 1.0
+        assert "-3" in found.evidence
+
+
+def test_an_activation_that_costs_nothing_yet_is_a_warning():
+    soft = replace(LOSS, activations=("softmax",))
+    found = look("loss/activation-before", loss=soft, suffers=False)
+    assert (found.confirmed, found.severity) == (True, "warning")
+    assert look("loss/activation-before", loss=soft, suffers=True).severity is None
+
+
+def test_a_mean_that_is_divided_once_more():
+    def reading(suffers, scale=1 / 1024, kind="SGD"):
+        optimizer = OptimizerFact(kind=kind, groups=({"lr": 0.1},))
+        loss = replace(LOSS, scale=scale)
+        return look("loss/reduction", loss=loss, optimizer=optimizer, suffers=suffers)
+
+    assert reading(True).confirmed
+    assert reading(True).measured["times"] == pytest.approx(1 / 1024)
+    assert not reading(False).confirmed
+    assert not reading(True, kind="AdamW").confirmed  # it divides by the gradient's size
+    assert isinstance(reading(True, scale=1 / 64), Well)  # of gradients that are accumulated

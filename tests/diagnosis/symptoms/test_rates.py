@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 
@@ -192,3 +193,11 @@ def test_without_updates_nothing_is_said_of_rates():
     assert isinstance(read("rate/too-high", case_of(flat(100))), Unknown)
     assert isinstance(read("rate/too-low", case_of(flat(100))), Unknown)
     assert isinstance(read("rate/decay", case_of([])), Unknown)
+
+
+def test_a_loss_that_is_lost_at_a_rate_that_learns_well():
+    losses = [17.0] + [2.3] * 49 + [math.nan] * 50
+    well = rate_range(0.3, 1.0)
+    assert isinstance(read("rate/too-high", moving(0.6, losses, rate=well)), Well)
+    assert read("rate/too-high", moving(6.0, losses, rate=well)).confirmed
+    assert read("rate/too-high", moving(0.6, losses, rate=rate_range(1e-4, 0.1))).confirmed

@@ -174,7 +174,8 @@ def _core(way: _Way, kind: str, batch: int) -> Term | None:
     if kind == "Log":
         return _logarithm(way, batch)
     if kind == "LogSigmoid" and way.reduction != "none":
-        return _term(way, "bce-logits", _unturned(below[0]), batch, natural=-1, share=0.5)
+        term = _term(way, "bce-logits", _unturned(below[0]), batch, natural=-1, share=0.5)
+        return _single(way, term)
     if kind == "Logsumexp":
         term = _term(way, "unknown", below[0], batch)
         return replace(term, is_logsumexp=True)
@@ -212,7 +213,14 @@ def _logarithm(way: _Way, batch: int) -> Term | None:
     if autograd.kind_of(source) == "Softmax":
         kind = "unknown" if way.shifted else _by_axis(source)
         return _term(way, kind, autograd.children(source)[0], batch, natural=-1)
-    return _term(way, "bce", source, batch, natural=-1, share=0.5)
+    return _single(way, _term(way, "bce", source, batch, natural=-1, share=0.5))
+
+
+def _single(way: _Way, term: Term) -> Term:
+    """Add the shapes that met: those of the logarithms, which the reduction found spread or not."""
+    before = autograd.shape_of(way.node)
+    is_spread = max(way.averaged, way.summed) > math.prod(before[1:])
+    return replace(term, outputs_shape=before, targets_shape=() if is_spread else before)
 
 
 def _probabilities(logarithm: Node) -> Node | None:

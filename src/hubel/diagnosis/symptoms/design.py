@@ -18,15 +18,14 @@ RULES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "design/no-activation": ("check/missing-activation",),
         "design/bottleneck": ("check/bottleneck",),
-        "design/early-downsampling": ("check/early-reduction",),
+        "design/early-downsampling": ("check/early-reduction", "check/kernel-larger-than-map"),
         "design/small-field": ("check/field-never-covers",),
         "design/dropout-before-normalisation": ("check/dropout-before-bn",),
         "design/large-head": ("check/heavy-fully-connected",),
         "design/other": (
             *("check/saturating-activations", "check/unmixed-groups", "check/dead-branch"),
             *("check/border-lost", "check/pixels-skipped", "check/even-kernel"),
-            *("check/kernel-larger-than-map", "check/bn-image-to-image", "check/two-softmaxes"),
-            "check/input-too-small",
+            *("check/bn-image-to-image", "check/two-softmaxes", "check/input-too-small"),
         ),
     }
 )
@@ -113,6 +112,30 @@ def _settles_low(case: Case) -> bool:
     return last >= (1 - threshold("design/harm.fall")) * before
 
 
+def _other(case: Case) -> Reading:
+    """Read the remaining rules of `check`, and the eps of normalisation, which they leave alone."""
+    large = {
+        module.path: module.details["eps"]
+        for module in case.setting.modules
+        if "Norm" in module.kind and module.details.get("eps", 0.0) >= threshold("design/other.eps")
+    }
+    if not large:
+        return _of_check("design/other")(case)
+    largest, suffers = max(large.values()), case.harm.suffers
+    return Sign(
+        what=f"The eps of {len(large)} normalisation layer{'s' * (len(large) > 1)} is not small "
+        "beside a variance of 1: they make signals and gradients fade.",
+        evidence=f"eps up to {largest:g}, which divides what has variance 1 by "
+        f"{math.sqrt(1 + largest):.2g}; {case.harm.evidence}",
+        where=tuple(large),
+        confidence=0.9 if suffers else 0.5,
+        confirmed=suffers,
+        severity="error",
+        measured={"eps": largest},
+        remedy="Set eps to 1e-5.",
+    )
+
+
 def _large_head(case: Case) -> Reading:
     """Read the note of `check` as a fault where the training learns its pictures by heart."""
     reading = _of_check("design/large-head")(case)
@@ -120,7 +143,8 @@ def _large_head(case: Case) -> Reading:
         return reading
     harm = case.harm
     by_heart = harm.train_accuracy - harm.val_accuracy
-    guilty = harm.suffers and by_heart >= threshold("design/large-head.gap")
+    far = harm.reference - harm.val_accuracy > threshold("design/large-head.far")
+    guilty = harm.suffers and by_heart >= threshold("design/large-head.gap") and not far
     return Sign(
         what=reading.what,
         evidence=f"{reading.evidence}; accuracy {harm.train_accuracy:.1%} in training, "
@@ -139,14 +163,17 @@ def _pointwise_only(case: Case) -> Reading:
     if isinstance(design, Unknown):
         return design
     words = f"{design.spatial} of {design.convolutions} convolutions look beyond one pixel"
-    if design.convolutions < 2 or design.spatial or design.flattens:
+    if design.convolutions < 2 or design.spatial:
         return Well(evidence=words)
     suffers = _settles_low(case)
+    if design.flattens and not suffers:
+        return Well(evidence=f"{words}; a fully-connected layer reads whole maps")
+    sure = 0.7 if design.flattens else 0.9
     return Sign(
-        what="All convolutions are 1×1: each place is judged alone, and the answer is an average "
-        "over single pixels.",
+        what="All convolutions are 1×1: each place is judged alone"
+        + ("." if design.flattens else ", and the answer is an average over single pixels."),
         evidence=f"{words}; {case.harm.evidence}",
-        confidence=0.9 if suffers else 0.5,
+        confidence=sure if suffers else 0.5,
         confirmed=suffers,
         remedy="Use kernels of 3×3 in some of the convolutions.",
     )
@@ -297,13 +324,14 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
     ),
     Symptom(
         id="design/other",
-        meaning="Another rule of `check` finds a fault of the design.",
+        meaning="Another rule of `check` finds a fault of the design, or normalisation has a large "
+        "eps.",
         tier=1,
-        statistic=_STATISTIC,
-        threshold=_JUDGED,
+        statistic=_STATISTIC + "; eps of the normalisation layers",
+        threshold=f"{_JUDGED}; eps of {threshold('design/other.eps'):g} in a training that suffers",
         severity="warning",
         remedy="Do what the rule of `check` says.",
         source="hubel",
-        find=_of_check("design/other"),
+        find=_other,
     ),
 )

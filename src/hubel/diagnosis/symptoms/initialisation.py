@@ -7,6 +7,7 @@ from statistics import fmean
 from typing import Final
 
 from hubel.diagnosis.case import Case
+from hubel.diagnosis.evidence.record import WeightRow
 from hubel.diagnosis.statistics.course import Course
 from hubel.diagnosis.statistics.effect import effect_of, suffers
 from hubel.diagnosis.statistics.layers import Layer, layers_of, probes
@@ -16,6 +17,8 @@ from hubel.diagnosis.thresholds import threshold
 
 _FIRST_UPDATES: Final = 2
 """Samples after these updates do not show initial weights."""
+_PARTED: Final = 0.1
+"""Distance of units over their weights' size that random weights surpass."""
 _UNKNOWN: Final = "the weights before the first update were not recorded"
 
 
@@ -46,10 +49,13 @@ def _scale(case: Case) -> Reading:
         return Well(evidence=words, measured=measured)
     judged = {path: ratio for path, ratio in outside.items() if path in free}
     effect = effect_of(case)
-    confirmed = len(judged) > len(free) / 2 and (
-        suffers(case, effect) or (_plateau(effect.course) and case.harm.suffers)
+    is_large = fmean(map(math.log, outside.values())) > 0
+    confirmed = (
+        len(judged) > len(free) / 2
+        and (suffers(case, effect) or (_plateau(effect.course) and case.harm.suffers))
+        and (is_large or _began_at_guessing(effect.course))
     )
-    too = "large" if fmean(map(math.log, outside.values())) > 0 else "small"
+    too = "large" if is_large else "small"
     return Sign(
         what=f"The initial weights of {len(outside)} of {len(ratios)} hidden layers are too {too}.",
         evidence=f"{words}; {effect.words}",
@@ -59,6 +65,18 @@ def _scale(case: Case) -> Reading:
         measured=measured,
         severity=None if judged else "note",
     )
+
+
+def _began_at_guessing(course: Course | None) -> bool:
+    """Return whether the loss never rose above guessing's early on, as signals that fade make it.
+
+    Small weights make outputs near 0, which guess. A loss far above that was thrown there by
+    updates, and the initial weights are not to blame.
+    """
+    if course is None:
+        return True
+    first = max(round(threshold("initialisation/scale.plateau") * len(course.windows)), 1)
+    return max(course.windows[:first]) < threshold("initialisation/scale.above") * course.level
 
 
 def _plateau(course: Course | None) -> bool:
@@ -75,19 +93,20 @@ def _constant(case: Case) -> Reading:
     known = [
         layer for index, layer in enumerate(layers[:-1]) if _may_be_equal(layer, first=not index)
     ]
-    known = [layer for layer in known if not math.isnan(layer.rows[0].spread)]
+    apart = {one.path: _apart(one, one.rows[0]) for one in known}
+    known = [layer for layer in known if not math.isnan(apart[layer.path])]
     if not known:
         return Unknown(why="how far units are apart at the start was not recorded")
-    least = min(layer.rows[0].spread for layer in known)
+    least = min(apart[layer.path] for layer in known)
     words = f"units of a layer are at least {least:.2g} of the weights' size apart at the start"
-    same = [
-        one for one in known if one.rows[0].spread < threshold("initialisation/constant.spread")
-    ]
+    same = [one for one in known if apart[one.path] < threshold("initialisation/constant.spread")]
     if not same:
         return Well(evidence=words, measured={"least": least})
-    later = min((row.spread for one in same for row in one.rows[-1:]), default=math.nan)
+    later = min(_apart(one, one.rows[-1]) for one in same)
     effect = effect_of(case)
-    confirmed = suffers(case, effect) or case.harm.suffers
+    # Weights of 0 that others bring to life are a way to start, and part at the first updates.
+    parted = all(one.rows[0].weight == 0 for one in same) and later >= _PARTED
+    confirmed = not parted and (suffers(case, effect) or case.harm.suffers)
     return Sign(
         what=f"All units of {len(same)} layer{'s' * (len(same) > 1)} start with the same weights, "
         "and so learn the same.",
@@ -98,6 +117,11 @@ def _constant(case: Case) -> Reading:
         confirmed=confirmed,
         measured={"least": least, "later": later},
     )
+
+
+def _apart(layer: Layer, row: WeightRow) -> float:
+    """Return how far units are apart; 0 where all weights are 0, NaN where it is not known."""
+    return 0.0 if row.weight == 0 and layer.shape[0] > 1 else row.spread
 
 
 def _may_be_equal(layer: Layer, *, first: bool) -> bool:

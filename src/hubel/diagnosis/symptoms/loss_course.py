@@ -10,7 +10,7 @@ from typing import Final
 from hubel.diagnosis.case import Case
 from hubel.diagnosis.evidence import events
 from hubel.diagnosis.statistics.course import Course, course_of, cut
-from hubel.diagnosis.statistics.effect import effect_of, is_creeping, is_short
+from hubel.diagnosis.statistics.effect import effect_of, is_creeping, is_short, suffers
 from hubel.diagnosis.symptom import Reading, Sign, Symptom, Unknown, Well
 from hubel.diagnosis.thresholds import threshold
 
@@ -34,7 +34,8 @@ def _initial(case: Case) -> Reading:
         return Well(evidence=words, measured=measured)
     effect = effect_of(case)
     slow = effect.course is not None and _is_slow(effect.course)
-    confirmed = (distance >= threshold("loss/initial.extreme") and (slow or effect.lost)) or (
+    late = slow or effect.lost or suffers(case, effect)
+    confirmed = (distance >= threshold("loss/initial.extreme") and late) or (
         distance >= threshold("loss/initial.harmful") and effect.hurt
     )
     return Sign(
@@ -197,7 +198,8 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         threshold=(
             f"over {threshold('loss/initial.distance'):g}; an alarm over "
             f"{threshold('loss/initial.harmful'):g} where the loss shows harm, over "
-            f"{threshold('loss/initial.extreme'):g} where it is slow to come down"
+            f"{threshold('loss/initial.extreme'):g} where it is slow to come down, or the "
+            "training suffers"
         ),
         severity="warning",
         remedy="Look at the range of the inputs and at the initial weights.",

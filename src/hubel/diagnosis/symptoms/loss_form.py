@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from hubel.diagnosis.case import Case
@@ -10,6 +11,7 @@ from hubel.diagnosis.evidence.loss_terms import OVER_BATCH
 from hubel.diagnosis.evidence.questions import event, is_classification
 from hubel.diagnosis.evidence.setting import LossFact, LossKind
 from hubel.diagnosis.symptom import Reading, Sign, Symptom, Unknown, Well
+from hubel.diagnosis.thresholds import threshold
 
 _NAMES: Final[dict[LossKind, str]] = {
     "cross-entropy": "cross-entropy",
@@ -31,6 +33,8 @@ _FLATTENING: Final = frozenset(
     {"softmax", "sigmoid", "tanh", "relu", "relu6", "hardtanh", "hardsigmoid", "softplus"}
 )
 """Activations that take a part of all scores away: below 0, or beyond 1."""
+_TWO: Final = 2
+"""Classes that a binary loss tells apart."""
 _UNREAD: Final = "the loss could not be read"
 _CLASSES: Final[str] = "Use torch.nn.CrossEntropyLoss on the raw outputs of the last layer."
 
@@ -79,6 +83,7 @@ def _activation_before(case: Case) -> Reading:
         where=where,
         confidence=1.0 if certain else 0.6,
         confirmed=certain or case.harm.suffers,
+        severity="warning" if case.harm.known and not case.harm.suffers else None,
         remedy=f"Take the {name}{place} out of the network's forward, and give the loss the raw "
         "outputs of the last layer; apply it where probabilities are shown.",
     )
@@ -107,6 +112,10 @@ def _wrong_kind(case: Case) -> Reading:
     if fact.kind in {"cross-entropy", "margin"}:
         return Well(evidence=f"{name} loss for a classification")
     binary = fact.kind in {"bce", "bce-logits"}
+    least = min((row.loss for row in case.record.steps if math.isfinite(row.loss)), default=0.0)
+    classes = case.setting.classes or 0
+    if binary and _one_wide(shape) and classes > _TWO and least < 0 and not fact.negated:
+        return _class_numbers(name, classes, least)
     if binary and (len(shape) < 2 or shape[1] <= 2):
         return Well(evidence=f"{name} loss for two classes")
     suffers = case.harm.suffers
@@ -123,6 +132,23 @@ def _wrong_kind(case: Case) -> Reading:
         f"{case.harm.evidence}",
         confidence=0.6,
         confirmed=suffers,
+    )
+
+
+def _one_wide(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 1 or (len(shape) == 2 and shape[1] == 1)
+
+
+def _class_numbers(name: str, classes: int, least: float) -> Sign:
+    """Word a binary loss that took class numbers for probabilities: only then is it below 0."""
+    return Sign(
+        what=f"A {name} loss on one output took the numbers of {classes} classes as targets, where "
+        "it expects 0 or 1: it falls without end.",
+        evidence=f"one output for {classes} classes; the loss fell to {least:.3g}, and with "
+        "targets between 0 and 1 it is never below 0",
+        confidence=1.0,
+        confirmed=True,
+        remedy=f"Give the last layer {classes} outputs. {_CLASSES}",
     )
 
 
@@ -182,7 +208,8 @@ def _reduction(case: Case) -> Reading:
     if fact is None or fact.reduction == "unknown":
         return Unknown(why=_UNREAD if fact is None else "the reduction of the loss is not known")
     if fact.reduction != "sum":
-        return Well(evidence=f"reduction {fact.reduction}")
+        few = 0 < fact.scale <= threshold("loss/reduction.scale")
+        return _divided(case, fact) if few else Well(evidence=f"reduction {fact.reduction}")
     pictures = fact.targets_shape[0] if fact.targets_shape else case.setting.batch or 0
     optimizer = case.setting.optimizer
     kind = "an unknown optimizer" if optimizer is None else optimizer.kind
@@ -201,6 +228,24 @@ def _reduction(case: Case) -> Reading:
         severity=None if suffers else "note",
         measured={"times": float(times), "rate": lr * times},
         remedy="Use reduction='mean' in the loss, or divide it by the number of pictures.",
+    )
+
+
+def _divided(case: Case, fact: LossFact) -> Sign:
+    """Word a mean that is divided once more, by more than gradients are accumulated over."""
+    optimizer = case.setting.optimizer
+    adapts = optimizer is not None and "Ada" in optimizer.kind
+    suffers = case.harm.suffers and not adapts
+    return Sign(
+        what=f"The mean of the loss is multiplied by {fact.scale:.2g}: it is divided twice, and "
+        "the gradients are that much too small.",
+        evidence=f"reduction {fact.reduction}, factor {fact.scale:.2g} after it; "
+        f"{case.harm.evidence}",
+        confidence=0.9 if suffers else 0.3,
+        confirmed=suffers,
+        severity=None if suffers else "note",
+        measured={"times": fact.scale},
+        remedy="Divide the loss by the number of pictures only once: reduction='mean' does it.",
     )
 
 

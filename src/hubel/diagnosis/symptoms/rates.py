@@ -35,8 +35,11 @@ def _too_high(case: Case) -> Reading:
     edge = _edge(trial, "high_edge")
     shown = isinstance(trial, Trial) and not trial.healthy and edge < 1
     overwritten = ratios[step] > threshold("rate/too-high.overwritten")
-    seen = large and (effect.hurt or (overwritten and poor))
-    if not shown and not (large and poor):
+    # Where the same rate learns well in the test, and weights were not overwritten, a loss that is
+    # not finite has another reason.
+    acquitted = isinstance(trial, Trial) and trial.healthy and effect.lost and not overwritten
+    seen = large and not acquitted and (effect.hurt or (overwritten and poor))
+    if not shown and (acquitted or not (large and poor)):
         return Well(evidence=f"{words}{_said(trial)}", measured=measured | {"edge": edge})
     began_well = not _began_badly(case)
     return Sign(
