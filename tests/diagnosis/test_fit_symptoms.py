@@ -130,6 +130,24 @@ def test_overfitting(losses, shares, pictures, train, answer):
     assert says("fit/overfitting", found) == answer
 
 
+@pytest.mark.parametrize(
+    ("name", "healthy", "measured", "answer"),
+    [
+        ("data-shift", False, {"proven": 1.0, "far": 0.0}, "observation"),
+        ("data-shift", False, {"proven": 0.0, "far": 1.0}, "observation"),
+        ("data-shift", False, {"proven": 0.0, "far": 0.0}, "alarm"),
+        ("data-validation-labels", False, {}, "observation"),
+        ("data-variation", True, {}, "alarm"),
+    ],
+)
+def test_validation_of_another_kind_is_not_overfitting(name, healthy, measured, answer):
+    course = [2.3 * 0.98**step for step in range(150)]
+    evaluations = rows((1, 0.6, 0.8, 1.0, 1.2), (0.6, 0.85, 0.8, 0.75, 0.72))
+    found = case({name: (healthy, measured)}, losses=course, evaluations=evaluations,
+                 suffers=harm(False, train=1.0))  # fmt: skip
+    assert says("fit/overfitting", found) == answer
+
+
 def test_overfitting_needs_a_training_that_goes_on_to_fall():
     course = [2.3] * 150
     found = case(losses=course, evaluations=rows((1, 0.6, 0.8, 1, 1.2), (0.6, 0.8, 0.7, 0.6, 0.5)))

@@ -224,6 +224,17 @@ def test_reference_is_the_floor_of_a_linear_map():
     assert hopeless.measured["accuracy"] < hopeless.measured["chance"] + 0.1
 
 
+def test_reference_learns_from_plain_pictures_where_training_ones_are_spoiled():
+    x, y, vx, vy = digits()
+    spoiled = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    trial = made("reference", subject_of(plain(), (spoiled, y, vx, vy), augmented=True))
+    assert trial.measured["accuracy"] > 0.8
+    assert trial.measured["train_number"] + trial.measured["number"] == len(vx)
+    assert "plain validation" in trial.evidence
+    few = made("reference", subject_of(plain(), (spoiled, y, vx[:99], vy[:99]), augmented=True))
+    assert few.measured["accuracy"] < 0.3
+
+
 def test_reference_of_numbers_and_of_several_labels():
     trial = made("reference", subject_of(plain(), regression()), task="regression")
     assert trial.measured["r2"] > 0.95

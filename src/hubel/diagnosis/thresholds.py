@@ -229,6 +229,21 @@ _ROWS: Final[tuple[Threshold, ...]] = (
     ),
     Threshold("data/validation-mismatch.spread", 1.25, "ratio of the standard deviations", "hubel"),
     Threshold(
+        "data/validation-mismatch.far-mean",
+        0.5,
+        "the difference of the means that explains a gap between the splits",
+        "calibrated",
+    ),
+    Threshold(
+        "data/validation-mismatch.far-spread", 1.5, "the ratio that explains one", "calibrated"
+    ),
+    Threshold(
+        "data/validation-mismatch.gap",
+        0.2,
+        "accuracy on training pictures less that on validation ones that were made otherwise",
+        "calibrated",
+    ),
+    Threshold(
         "data/validation-mismatch.gain",
         0.02,
         "accuracy gained with the training's statistics or channel order",

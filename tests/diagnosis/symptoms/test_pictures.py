@@ -130,6 +130,34 @@ def test_statistics_that_differ_without_harm_are_an_observation():
     assert not found.confirmed
 
 
+@pytest.mark.parametrize("wrong", ["val", "train"])
+def test_bright_and_dark_exchanged_are_proven_by_exchanging_them_back(wrong):
+    train, val = (changed(part, -1, 1) if wrong == name else part
+                  for name, part in (("train", TRAIN), ("val", VAL)))  # fmt: skip
+    found = pictures.validation_mismatch(case_of(train, val))
+    assert isinstance(found, Sign)
+    assert found.confirmed
+    assert "Bright and dark" in found.what
+
+
+def test_validation_of_another_kind_is_an_alarm_where_the_network_fails_on_it_alone():
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(VAL.inputs.shape, generator=generator)
+    for offset, confirmed in ((3.0, True), (0.0, False)):
+        strange = replace(VAL, inputs=noise + offset)
+        case = case_of(TRAIN, strange)
+        found = pictures.validation_mismatch(case)
+        assert (isinstance(found, Sign) and found.confirmed) is confirmed
+        assert bool(case.trials.made["data-shift"].measured["far"]) is confirmed
+
+
+def test_few_pictures_known_by_heart_are_no_other_kind():
+    few = replace(TRAIN, inputs=TRAIN.inputs[:40].repeat(20, 1, 1, 1),
+                  labels=TRAIN.labels[:40].repeat(20))  # fmt: skip
+    found = pictures.validation_mismatch(case_of(few, VAL))
+    assert not (isinstance(found, Sign) and found.confirmed)
+
+
 def coloured(split: Split) -> Split:
     """Return digits whose class tells in which of two colours they are."""
     hue = torch.tensor([[1.0, 0.3, 0.0], [0.0, 0.3, 1.0]])[split.labels % 2]

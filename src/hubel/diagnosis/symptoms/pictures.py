@@ -12,6 +12,7 @@ from hubel.diagnosis.evidence.record import BatchRow
 from hubel.diagnosis.symptom import Reading, Sign, Symptom, Unknown, Well
 from hubel.diagnosis.symptoms import picture_sets
 from hubel.diagnosis.thresholds import threshold
+from hubel.diagnosis.trials.trial import Trial
 
 _NORMALISING: Final = ("BatchNorm", "InstanceNorm", "LayerNorm", "GroupNorm", "RMSNorm")
 
@@ -145,19 +146,38 @@ def validation_mismatch(case: Case) -> Reading:
     if trial.healthy:
         return Well(evidence=trial.evidence, measured=trial.measured)
     proven = bool(trial.measured["proven"])
-    channels = proven and bool(trial.measured["channels"])
+    lost = None if proven else _lost_in_validation(case, trial)
+    what = "Validation pictures are normalised otherwise than the training's."
+    if proven and trial.measured["channels"]:
+        what = "The channels of validation pictures stand in another order than the training's."
+    elif proven and trial.measured["inverted"]:
+        what = "Bright and dark are exchanged between validation pictures and the training's."
     return Sign(
-        what=(
-            "The channels of validation pictures stand in another order than the training's."
-            if channels
-            else "Validation pictures are normalised otherwise than the training's."
-        ),
-        evidence=trial.evidence,
+        what=what,
+        evidence=trial.evidence if lost is None else f"{trial.evidence}; {lost}",
         where=trial.where,
-        confidence=0.95 if proven else 0.4,
-        confirmed=proven,
+        confidence=0.95 if proven else 0.8 if lost else 0.4,
+        confirmed=proven or lost is not None,
         measured=trial.measured,
     )
+
+
+def _lost_in_validation(case: Case, trial: Trial) -> str | None:
+    """Return how the network fails on validation alone, where that is made far otherwise.
+
+    It must know the training pictures, in evaluation mode and as they are, and the training must
+    suffer: else the difference of the splits has done nothing that is seen.
+    """
+    if not trial.measured["far"] or not case.harm.suffers:
+        return None
+    held = case.trials.make("held-out")
+    if isinstance(held, Unknown) or "val_accuracy" not in held.measured:
+        return None
+    gap = held.measured["train_accuracy"] - held.measured["val_accuracy"]
+    error = math.hypot(held.measured["train_error"], held.measured["val_error"])
+    if not gap > threshold("data/validation-mismatch.gap") + 3 * error:
+        return None
+    return held.evidence
 
 
 def layout(case: Case) -> Reading:
@@ -239,8 +259,9 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         meaning="Validation pictures are prepared otherwise than training pictures.",
         tier=2,
         statistic="mean and standard deviation a channel of both splits; the network's gain in "
-        "validation with the training's statistics or with the channels turned round",
-        threshold="a gain of at least 2 points of accuracy with McNemar's z ≥ 3",
+        "validation with the training's statistics, inverted or with the channels turned round",
+        threshold="a gain of at least 2 points of accuracy with McNemar's z ≥ 3; or means half a "
+        "deviation apart (deviations 1.5 times) and 20 points less than in training",
         severity="error",
         remedy="Use one preprocessing for both splits: the same scaling, statistics and order of "
         "channels.",
