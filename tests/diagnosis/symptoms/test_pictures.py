@@ -20,7 +20,7 @@ from hubel.diagnosis.case import Case
 from hubel.diagnosis.evidence.record import Record
 from hubel.diagnosis.evidence.setting import Setting
 from hubel.diagnosis.symptom import Sign, Unknown, Well
-from hubel.diagnosis.symptoms import picture_sets, pictures
+from hubel.diagnosis.symptoms import labels, picture_sets, pictures
 from hubel.diagnosis.symptoms.picture_sets import clumping
 from hubel.diagnosis.symptoms.pictures import Values, normalised_twice, values_of
 
@@ -236,6 +236,21 @@ def test_augmentation_that_destroys_labels_is_found():
     found = picture_sets.augmentation(case_of(replace(TRAIN, augment=hidden), VAL))
     assert isinstance(found, Sign)
     assert found.confirmed
+
+
+def test_what_augmentation_explains_is_no_fault_of_labels_or_of_pixels():
+    case = case_of(replace(TRAIN, augment=noisy), VAL)
+    assert not case.trials.make("data-layout").healthy
+    assert not pictures.layout(case).confirmed
+    found = labels.noise(case)
+    assert case.trials.made["data-noise"].measured["borne_out"]
+    assert not found.confirmed
+    assert "augmented" in found.evidence
+
+
+def noisy(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Add noise of three standard deviations."""
+    return inputs + 3 * torch.randn(inputs.shape, generator=generator)
 
 
 def test_augmentation_that_keeps_labels_is_well():

@@ -9,6 +9,7 @@ from typing import Final
 from hubel.diagnosis.case import Case
 from hubel.diagnosis.symptom import Reading, Sign, Symptom, Unknown, Well
 from hubel.diagnosis.thresholds import threshold
+from hubel.diagnosis.trials.trial import Trial
 
 _NOT_MORE_THAN_CHANCE: Final = 3.0
 """Standard errors above chance up to which a network is said not to generalise."""
@@ -43,12 +44,17 @@ def noise(case: Case) -> Reading:
         return Well(evidence=trial.evidence, measured=trial.measured)
     borne_out = bool(trial.measured["borne_out"])
     share = trial.measured["share"]
+    evidence = trial.evidence
+    # Plain validation pictures are easier than spoiled ones, whatever the labels are.
+    changed = case.trials.make("data-augmentation") if borne_out else None
+    if isinstance(changed, Trial) and not changed.healthy:
+        borne_out, evidence = False, f"{evidence}; but {changed.evidence}"
     return Sign(
         what=(
             f"About {share:.0%} of the training labels are wrong; "
             f"{trial.measured['suspects']:.0f} pictures are suspect."
         ),
-        evidence=trial.evidence,
+        evidence=evidence,
         where=trial.where,
         confidence=0.9 if borne_out else 0.4,
         confirmed=borne_out,

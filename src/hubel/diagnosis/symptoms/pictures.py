@@ -188,14 +188,17 @@ def layout(case: Case) -> Reading:
     if trial.healthy:
         return Well(evidence=trial.evidence, measured=trial.measured)
     viewed = bool(trial.measured.get("viewed", 0.0))
-    confirmed = viewed or case.harm.suffers
+    confirmed, evidence = viewed or case.harm.suffers, trial.evidence
+    changed = case.trials.make("data-augmentation") if confirmed and not viewed else None
+    if isinstance(changed, Trial) and not changed.healthy:
+        confirmed, evidence = False, f"{evidence}; but {changed.evidence}"
     return Sign(
         what=(
             "Pictures of (height, width, channels) were viewed as (channels, height, width)."
             if viewed
             else "The inputs do not look like pictures: neighbouring pixels have little in common."
         ),
-        evidence=trial.evidence,
+        evidence=evidence,
         confidence=0.99 if viewed else 0.7 if confirmed else 0.3,
         confirmed=confirmed,
         measured=trial.measured,
