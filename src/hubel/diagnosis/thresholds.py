@@ -161,6 +161,12 @@ _ROWS: Final[tuple[Threshold, ...]] = (
         "labels/imbalance.recall", 0.7, "recall of rare classes over that of the others", "hubel"
     ),
     Threshold(
+        "labels/imbalance.rarest",
+        0.25,
+        "share of a class in training over that in validation",
+        "calibrated",
+    ),
+    Threshold(
         "labels/missing-class.chance",
         0.001,
         "probability that a class of training was only missed in reading",

@@ -23,6 +23,7 @@ from hubel.diagnosis.symptom import Sign, Unknown, Well
 from hubel.diagnosis.symptoms import labels, picture_sets, pictures
 from hubel.diagnosis.symptoms.picture_sets import clumping
 from hubel.diagnosis.symptoms.pictures import Values, normalised_twice, values_of
+from hubel.diagnosis.trials.trial import Trial
 
 TRAIN, VAL = digits()
 LOOP = Setting(origin="loop", task="classification")
@@ -78,6 +79,21 @@ def test_raw_values_before_a_normalisation_layer_are_well():
     found = pictures.value_range(case_of(*raw, steps=8, network=network))
     assert isinstance(found, Well)
     assert "BatchNorm2d" in found.evidence
+
+
+@pytest.mark.parametrize(("later", "confirmed"), [(False, True), (True, False)])
+def test_harm_of_raw_values_may_take_longer_to_be_seen(later, confirmed):
+    raw = [changed(unit(part), 255, 0) for part in (TRAIN, VAL)]
+    case = case_of(*raw, steps=40)
+    for name, healthy in (("data-scale", True), ("data-scale-later", later)):
+        case.trials.made[name] = Trial(
+            name=name, healthy=healthy, evidence=name, measured={"gain": 0.01, "z": 1.0}
+        )
+    case.__dict__["harm"] = replace(case.harm, suffers=True)
+    found = pictures.value_range(case)
+    assert isinstance(found, Sign)
+    assert found.confirmed is confirmed
+    assert ("data-scale-later" in found.evidence) is confirmed
 
 
 def test_raw_values_that_cost_nothing_are_an_observation():
@@ -366,6 +382,15 @@ def test_too_few_pictures_are_found_where_more_would_help():
     assert isinstance(found, Sign)
     assert found.confirmed
     assert found.measured["gap"] > 0.1
+
+
+def test_repeated_pictures_do_not_count_twice():
+    repeated = Split(inputs=TRAIN.inputs[:80].repeat(14, 1, 1, 1), labels=TRAIN.labels[:80].repeat(14))
+    found = picture_sets.too_few(case_of(repeated, VAL, steps=200, batch=16))
+    assert isinstance(found, Sign)
+    assert found.confirmed
+    assert found.measured["each"] == pytest.approx(8)
+    assert "8 different" in found.evidence
 
 
 def test_few_pictures_without_a_gap_are_well():

@@ -97,6 +97,10 @@ def _scale(case: Case, values: Values, what: str) -> Reading:
         harmed, detail, measured = not trial.healthy, trial.evidence, dict(trial.measured)
         if not harmed and measured["gain"] > threshold("data/range.gain") / 2 and case.harm.suffers:
             harmed, detail = True, f"{detail}; {case.harm.evidence}"
+        elif not harmed and case.harm.suffers:
+            later = case.trials.make("data-scale-later")
+            if isinstance(later, Trial) and not later.healthy:
+                harmed, detail, measured = True, later.evidence, dict(later.measured)
     return Sign(
         what=what,
         evidence=f"{values.words}; {detail}",

@@ -22,7 +22,7 @@ from hubel.diagnosis.evidence.setting import Setting
 from hubel.diagnosis.evidence.subject import Samples, Subject
 from hubel.diagnosis.symptom import Unknown
 from hubel.diagnosis.trials.bench import apart
-from hubel.diagnosis.trials.marks import chance_of, classes_of, left_over, share_error, task_of
+from hubel.diagnosis.trials.marks import chance_of, classes_of, different, left_over, share_error, task_of
 from hubel.diagnosis.trials.trial import Trial
 
 NUMBER: Final = 1536
@@ -50,8 +50,10 @@ def reference(setting: Setting, subject: Subject) -> Trial | Unknown:
         elements = max(math.prod(setting.input_shape[-3:]), 1) if setting.input_shape else 1
         number = max(min(NUMBER, ELEMENTS // elements), 192)
         samples = subject.samples("train", number)
+        # A copy held out would be known by heart.
+        samples = samples and _those(samples, different(samples.inputs))
         if samples is None or len(samples) < 48:
-            return Unknown(why="there are no 48 training pictures to compare with")
+            return Unknown(why="there are no 48 different training pictures to compare with")
         task = task_of(setting, samples.targets)
         if task == "regression":
             return _numbers(*_thirds(samples))
@@ -78,16 +80,16 @@ def features(inputs: Tensor) -> NDArray[np.float32]:
 def _thirds(samples: Samples) -> tuple[Samples, Samples]:
     order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(0))
     cut = len(samples) * 2 // 3
-    parts = [
-        Samples(
-            inputs=samples.inputs[chosen],
-            targets=samples.targets[chosen],
-            keys=tuple(samples.keys[index] for index in chosen.tolist()),
-            augmented=samples.augmented,
-        )
-        for chosen in (order[:cut], order[cut:])
-    ]
-    return parts[0], parts[1]
+    return _those(samples, order[:cut]), _those(samples, order[cut:])
+
+
+def _those(samples: Samples, chosen: Tensor) -> Samples:
+    return Samples(
+        inputs=samples.inputs[chosen],
+        targets=samples.targets[chosen],
+        keys=tuple(samples.keys[index] for index in chosen.tolist()),
+        augmented=samples.augmented,
+    )
 
 
 Scaled = Callable[[Samples], NDArray[np.float32]]
