@@ -23,7 +23,14 @@ from torch.nn import functional as F
 from hubel.diagnosis.evidence.setting import ModuleFact
 from hubel.diagnosis.symptom import Unknown
 from hubel.diagnosis.trials import bench
-from hubel.diagnosis.trials.marks import balanced, chance_of, different, left_over, right, share_error
+from hubel.diagnosis.trials.marks import (
+    balanced,
+    chance_of,
+    different,
+    left_over,
+    right,
+    share_error,
+)
 from hubel.diagnosis.trials.table import TRIALS, Trials
 from hubel.diagnosis.trials.trial import Trial
 
@@ -238,7 +245,9 @@ def test_reference_learns_from_plain_pictures_where_training_ones_are_spoiled():
 def test_reference_holds_out_no_copies():
     x, _, vx, vy = digits(60)
     shares = torch.randint(10, (60,), generator=torch.Generator().manual_seed(0))
-    copied = made("reference", subject_of(plain(), (x.repeat(8, 1, 1, 1), shares.repeat(8), vx, vy)))
+    copied = made(
+        "reference", subject_of(plain(), (x.repeat(8, 1, 1, 1), shares.repeat(8), vx, vy))
+    )
     assert copied.measured["accuracy"] < 0.4  # labels at random
     assert copied.measured["train_number"] + copied.measured["number"] == 60
     few = subject_of(plain(), (x[:40].repeat(8, 1, 1, 1), shares[:40].repeat(8), vx, vy))

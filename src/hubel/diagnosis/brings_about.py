@@ -191,6 +191,7 @@ EDGES: Final = (
                               "loss/stagnation"),
          "to answer with the largest class is right most of the time"),
     Edge("labels/missing-class", ("labels/imbalance", "labels/validation", "fit/overfitting",
+                                  "loss/outputs-width", "fit/cannot-fit-batch",
                                   "fit/underfitting", "design/large-head"),
          "a class that is not in the training is answered wrongly in the validation"),
     Edge("labels/validation", ("fit/overfitting", "fit/underfitting", "data/too-few",

@@ -335,6 +335,10 @@ _ROWS: Final[tuple[Threshold, ...]] = (
     Threshold("fit/overfitting.wide", 0.25, "gap that is an alarm by itself", "hubel"),
     Threshold("fit/overfitting.lost", 0.03, "accuracy lost since its best", "hubel"),
     Threshold("fit/overfitting.rise", 0.2, "relative rise of the validation loss", "hubel"),
+    Threshold("fit/over-regularised.stands", 0.95, "loss over that of guessing", "calibrated"),
+    Threshold(
+        "fit/over-regularised.above", 0.3, "accuracy above chance all the same", "calibrated"
+    ),
     Threshold("fit/over-regularised.gain", 0.1, "accuracy gained without it", "hubel"),
     Threshold("fit/too-short.fall", 0.1, "relative fall over the last third", "hubel"),
     Threshold("fit/too-short.errors", 3, "standard errors of that fall", "hubel"),

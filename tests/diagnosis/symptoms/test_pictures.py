@@ -385,7 +385,9 @@ def test_too_few_pictures_are_found_where_more_would_help():
 
 
 def test_repeated_pictures_do_not_count_twice():
-    repeated = Split(inputs=TRAIN.inputs[:80].repeat(14, 1, 1, 1), labels=TRAIN.labels[:80].repeat(14))
+    repeated = Split(
+        inputs=TRAIN.inputs[:80].repeat(14, 1, 1, 1), labels=TRAIN.labels[:80].repeat(14)
+    )
     found = picture_sets.too_few(case_of(repeated, VAL, steps=200, batch=16))
     assert isinstance(found, Sign)
     assert found.confirmed

@@ -22,7 +22,14 @@ from hubel.diagnosis.evidence.setting import Setting
 from hubel.diagnosis.evidence.subject import Samples, Subject
 from hubel.diagnosis.symptom import Unknown
 from hubel.diagnosis.trials.bench import apart
-from hubel.diagnosis.trials.marks import chance_of, classes_of, different, left_over, share_error, task_of
+from hubel.diagnosis.trials.marks import (
+    chance_of,
+    classes_of,
+    different,
+    left_over,
+    share_error,
+    task_of,
+)
 from hubel.diagnosis.trials.trial import Trial
 
 NUMBER: Final = 1536
