@@ -209,6 +209,7 @@ _ROWS: Final[tuple[Threshold, ...]] = (
         "share of the held-out loss that standardised inputs take away",
         "hubel",
     ),
+    Threshold("data/range.blank", 0.2, "share of the pictures without any contrast", "calibrated"),
     Threshold(
         "data/double-normalised.agreement",
         0.25,

@@ -81,6 +81,24 @@ def test_raw_values_before_a_normalisation_layer_are_well():
     assert "BatchNorm2d" in found.evidence
 
 
+@pytest.mark.parametrize(
+    ("share", "suffers", "answer"),
+    [(0.5, True, "alarm"), (0.5, False, "observation"), (0.1, True, "well")],
+)
+def test_blank_pictures_are_an_alarm_where_the_training_suffers(share, suffers, answer):
+    inputs = TRAIN.inputs.clone()
+    inputs[: round(share * 900)] = -0.8
+    case = case_of(replace(TRAIN, inputs=inputs), VAL, steps=4)
+    case.__dict__["harm"] = replace(case.harm, suffers=suffers)
+    found = pictures.value_range(case)
+    if answer == "well":
+        assert isinstance(found, Well)
+        return
+    assert isinstance(found, Sign)
+    assert found.confirmed is (answer == "alarm")
+    assert found.measured["blank"] == pytest.approx(share, abs=0.01)
+
+
 @pytest.mark.parametrize(("later", "confirmed"), [(False, True), (True, False)])
 def test_harm_of_raw_values_may_take_longer_to_be_seen(later, confirmed):
     raw = [changed(unit(part), 255, 0) for part in (TRAIN, VAL)]

@@ -12,6 +12,7 @@ from hubel.diagnosis.evidence.record import BatchRow
 from hubel.diagnosis.symptom import Reading, Sign, Symptom, Unknown, Well
 from hubel.diagnosis.symptoms import picture_sets
 from hubel.diagnosis.thresholds import threshold
+from hubel.diagnosis.trials.data_reading import SAMPLES
 from hubel.diagnosis.trials.trial import Trial
 
 _NORMALISING: Final = ("BatchNorm", "InstanceNorm", "LayerNorm", "GroupNorm", "RMSNorm")
@@ -115,6 +116,18 @@ def value_range(case: Case) -> Reading:
     values = values_of(case.record.batches)
     if values is None:
         return Unknown(why="no batches of training were recorded")
+    blank = _blank(case)
+    if blank > threshold("data/range.blank"):
+        suffers = case.harm.suffers
+        return Sign(
+            what=f"{blank:.0%} of the training pictures are blank: all pixels have the same value.",
+            evidence=f"{values.words}; {case.harm.evidence}",
+            confidence=0.95 if suffers else 0.4,
+            confirmed=suffers,
+            measured=values.measured | {"blank": blank},
+            remedy="Look at some pictures as the network gets them: whole numbers that are divided "
+            "without a remainder become 0, and so do files that cannot be read.",
+        )
     far = abs(values.mean) > threshold("data/range.mean") or values.std > threshold(
         "data/range.std"
     )
@@ -128,6 +141,15 @@ def value_range(case: Case) -> Reading:
         if raw
         else "The pictures come in a range far from the usual.",
     )
+
+
+def _blank(case: Case) -> float:
+    """Return the share of the training pictures whose pixels are all the same; 0 if unknown."""
+    samples = case.subject.samples("train", SAMPLES) if case.subject is not None else None
+    if samples is None or not len(samples):
+        return 0.0
+    low, high = samples.inputs.flatten(1).aminmax(dim=1)
+    return float((low == high).double().mean())
 
 
 def double_normalised(case: Case) -> Reading:
@@ -237,12 +259,14 @@ def non_finite(case: Case) -> Reading:
 SYMPTOMS: Final[tuple[Symptom, ...]] = (
     Symptom(
         id="data/range",
-        meaning="The values of the inputs are so large that training suffers.",
+        meaning="The values of the inputs are so large, or so often the same, that training "
+        "suffers.",
         tier=2,
         statistic="mean and standard deviation of the inputs; held-out loss after 40 steps of a "
         "fresh copy, with and without standardisation",
         threshold="|mean| or standard deviation above 5, and standardisation takes away 10% of "
-        "the loss (z > 3), or 5% where the training suffers",
+        "the loss (z > 3), or 5% where the training suffers; or a fifth of the pictures blank "
+        "where it suffers",
         severity="error",
         remedy="Scale the pictures to mean 0 and standard deviation 1, or divide them by 255.",
         source="hubel",
