@@ -302,6 +302,7 @@ _ROWS: Final[tuple[Threshold, ...]] = (
     Threshold("data/unshuffled.clumped", 0.15, "the same, where the training suffers", "hubel"),
     Threshold("data/unshuffled.z", 5.0, "the same, in deviations over permuted labels", "hubel"),
     Threshold("data/leakage.share", 0.01, "share of validation that stands in training", "hubel"),
+    Threshold("data/leakage.correlation", 0.999, "of copies below 16 pixels a side", "calibrated"),
     Threshold("data/leakage.pictures", 3.0, "validation pictures that stand in training", "hubel"),
     Threshold("data/too-few.a-class", 100.0, "training pictures a class", "hubel"),
     Threshold("data/too-few.gap", 0.1, "accuracy in training less that in validation", "hubel"),

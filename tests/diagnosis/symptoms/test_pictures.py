@@ -385,6 +385,27 @@ def test_validation_pictures_that_stand_in_training_are_named():
     assert found.measured["exact"] == 20
 
 
+def test_near_copies_of_small_pictures_are_found():
+    inputs = VAL.inputs.clone()
+    noise = torch.rand((100, 1, 8, 8), generator=torch.Generator().manual_seed(0))
+    inputs[:100] = TRAIN.inputs[:100] * 0.97 + 0.02 * noise
+    found = picture_sets.leakage(case_of(TRAIN, replace(VAL, inputs=inputs), steps=0))
+    assert isinstance(found, Sign)
+    assert found.confirmed
+    assert found.measured["found"] >= 100
+    assert found.measured["exact"] == 0
+
+
+def test_pictures_that_are_all_alike_are_no_copies():
+    smooth = torch.arange(8.0)[:, None] + torch.zeros(8)
+    generator = torch.Generator().manual_seed(0)
+    alike = [
+        replace(part, inputs=smooth + 0.01 * torch.rand(part.inputs.shape, generator=generator))
+        for part in (TRAIN, VAL)
+    ]
+    assert isinstance(picture_sets.leakage(case_of(*alike, steps=0)), Well)
+
+
 def test_a_single_copy_is_a_note():
     inputs = VAL.inputs.clone()
     inputs[5] = TRAIN.inputs[300]
