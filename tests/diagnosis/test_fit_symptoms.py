@@ -9,7 +9,7 @@ from tests.diagnosis.trials_runs import Deaf, adam, network, subject_of, trained
 
 from hubel.diagnosis.case import Case
 from hubel.diagnosis.evidence.record import EvaluationRow, Record, StepRow
-from hubel.diagnosis.evidence.setting import ModuleFact, OptimizerFact, Setting
+from hubel.diagnosis.evidence.setting import LossFact, ModuleFact, OptimizerFact, Setting
 from hubel.diagnosis.harm import Harm
 from hubel.diagnosis.symptom import Sign, Unknown, Well
 from hubel.diagnosis.symptoms import fit, normalisation
@@ -69,6 +69,7 @@ def test_sixteen_pictures():
     name = "fit/cannot-fit-batch"
     for sane, own, answer in (
         (0.5, 0.5, "alarm"),
+        (0.1, 0.0, "well"),  # its own optimizer can
         (0.0, 0.8, "alarm"),
         (0.0, 0.1, "observation"),
         (0.0, 0.0, "well"),
@@ -130,6 +131,24 @@ def test_overfitting(losses, shares, pictures, train, answer):
     assert says("fit/overfitting", found) == answer
 
 
+@pytest.mark.parametrize(
+    ("name", "healthy", "measured", "answer"),
+    [
+        ("data-shift", False, {"proven": 1.0, "far": 0.0}, "observation"),
+        ("data-shift", False, {"proven": 0.0, "far": 1.0}, "observation"),
+        ("data-shift", False, {"proven": 0.0, "far": 0.0}, "alarm"),
+        ("data-validation-labels", False, {}, "observation"),
+        ("data-variation", True, {}, "alarm"),
+    ],
+)
+def test_validation_of_another_kind_is_not_overfitting(name, healthy, measured, answer):
+    course = [2.3 * 0.98**step for step in range(150)]
+    evaluations = rows((1, 0.6, 0.8, 1.0, 1.2), (0.6, 0.85, 0.8, 0.75, 0.72))
+    found = case({name: (healthy, measured)}, losses=course, evaluations=evaluations,
+                 suffers=harm(False, train=1.0))  # fmt: skip
+    assert says("fit/overfitting", found) == answer
+
+
 def test_overfitting_needs_a_training_that_goes_on_to_fall():
     course = [2.3] * 150
     found = case(losses=course, evaluations=rows((1, 0.6, 0.8, 1, 1.2), (0.6, 0.8, 0.7, 0.6, 0.5)))
@@ -148,6 +167,29 @@ def test_over_regularised_names_what_regularises():
     assert reading.confirmed
     assert reading.where == ("drop (p = 0.9)", "weight decay 1")
     assert says("fit/over-regularised", case({"regularisation-off": (True, sick)})) == "well"
+
+
+CROSS_ENTROPY = LossFact(
+    kind="cross-entropy", reduction="mean", negated=False, activations=(), chain=()
+)
+
+
+@pytest.mark.parametrize(
+    ("loss", "train", "own", "kind", "answer"),
+    [
+        (2.29, 0.68, 0.0, CROSS_ENTROPY, "alarm"),
+        (2.29, 0.68, 0.5, CROSS_ENTROPY, "unknown"),  # a rate too low: it has hardly begun
+        (2.29, 0.3, 0.0, CROSS_ENTROPY, "unknown"),
+        (1.9, 0.68, 0.0, CROSS_ENTROPY, "unknown"),  # smoothing by .5 still teaches
+        (2.29, 0.68, 0.0, dataclasses.replace(CROSS_ENTROPY, kind="mse"), "unknown"),
+    ],
+)
+def test_labels_that_are_smoothed_away(loss, train, own, kind, answer):
+    trials = {"one-batch": (True, {"error_sane": 0.0, "error_own": own, **BATCH})}
+    found = case(
+        trials, losses=[2.3, *[loss] * 99], suffers=harm(train=train), loss=kind, classes=10
+    )
+    assert says("fit/over-regularised", found) == answer
 
 
 def test_too_short():

@@ -23,7 +23,14 @@ from torch.nn import functional as F
 from hubel.diagnosis.evidence.setting import ModuleFact
 from hubel.diagnosis.symptom import Unknown
 from hubel.diagnosis.trials import bench
-from hubel.diagnosis.trials.marks import balanced, chance_of, left_over, right, share_error
+from hubel.diagnosis.trials.marks import (
+    balanced,
+    chance_of,
+    different,
+    left_over,
+    right,
+    share_error,
+)
 from hubel.diagnosis.trials.table import TRIALS, Trials
 from hubel.diagnosis.trials.trial import Trial
 
@@ -222,6 +229,34 @@ def test_reference_is_the_floor_of_a_linear_map():
     hopeless = made("reference", subject_of(plain(), (x, mixed, vx, vy)))
     assert not hopeless.healthy
     assert hopeless.measured["accuracy"] < hopeless.measured["chance"] + 0.1
+
+
+def test_reference_learns_from_plain_pictures_where_training_ones_are_spoiled():
+    x, y, vx, vy = digits()
+    spoiled = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    trial = made("reference", subject_of(plain(), (spoiled, y, vx, vy), augmented=True))
+    assert trial.measured["accuracy"] > 0.8
+    assert trial.measured["train_number"] + trial.measured["number"] == len(vx)
+    assert "plain validation" in trial.evidence
+    few = made("reference", subject_of(plain(), (spoiled, y, vx[:99], vy[:99]), augmented=True))
+    assert few.measured["accuracy"] < 0.3
+
+
+def test_reference_holds_out_no_copies():
+    x, _, vx, vy = digits(60)
+    shares = torch.randint(10, (60,), generator=torch.Generator().manual_seed(0))
+    copied = made(
+        "reference", subject_of(plain(), (x.repeat(8, 1, 1, 1), shares.repeat(8), vx, vy))
+    )
+    assert copied.measured["accuracy"] < 0.4  # labels at random
+    assert copied.measured["train_number"] + copied.measured["number"] == 60
+    few = subject_of(plain(), (x[:40].repeat(8, 1, 1, 1), shares[:40].repeat(8), vx, vy))
+    assert isinstance(TRIALS["reference"](setting_of(few), few), Unknown)
+
+
+def test_different_pictures_are_counted_once():
+    pictures = torch.tensor([[1.0, 2.0], [0.0, 2.0], [1.0, 2.0], [1.0, 2.5], [0.0, 2.0]])
+    assert different(pictures).tolist() == [0, 1, 3]
 
 
 def test_reference_of_numbers_and_of_several_labels():

@@ -172,6 +172,12 @@ _ROWS: Final[tuple[Threshold, ...]] = (
         "labels/imbalance.recall", 0.7, "recall of rare classes over that of the others", "hubel"
     ),
     Threshold(
+        "labels/imbalance.rarest",
+        0.25,
+        "share of a class in training over that in validation",
+        "calibrated",
+    ),
+    Threshold(
         "labels/missing-class.chance",
         0.001,
         "probability that a class of training was only missed in reading",
@@ -214,6 +220,7 @@ _ROWS: Final[tuple[Threshold, ...]] = (
         "share of the held-out loss that standardised inputs take away",
         "hubel",
     ),
+    Threshold("data/range.blank", 0.2, "share of the pictures without any contrast", "calibrated"),
     Threshold(
         "data/double-normalised.agreement",
         0.25,
@@ -239,6 +246,21 @@ _ROWS: Final[tuple[Threshold, ...]] = (
         "hubel",
     ),
     Threshold("data/validation-mismatch.spread", 1.25, "ratio of the standard deviations", "hubel"),
+    Threshold(
+        "data/validation-mismatch.far-mean",
+        0.5,
+        "the difference of the means that explains a gap between the splits",
+        "calibrated",
+    ),
+    Threshold(
+        "data/validation-mismatch.far-spread", 1.5, "the ratio that explains one", "calibrated"
+    ),
+    Threshold(
+        "data/validation-mismatch.gap",
+        0.2,
+        "accuracy on training pictures less that on validation ones that were made otherwise",
+        "calibrated",
+    ),
     Threshold(
         "data/validation-mismatch.gain",
         0.02,
@@ -291,6 +313,7 @@ _ROWS: Final[tuple[Threshold, ...]] = (
     Threshold("data/unshuffled.clumped", 0.15, "the same, where the training suffers", "hubel"),
     Threshold("data/unshuffled.z", 5.0, "the same, in deviations over permuted labels", "hubel"),
     Threshold("data/leakage.share", 0.01, "share of validation that stands in training", "hubel"),
+    Threshold("data/leakage.correlation", 0.999, "of copies below 16 pixels a side", "calibrated"),
     Threshold("data/leakage.pictures", 3.0, "validation pictures that stand in training", "hubel"),
     Threshold("data/too-few.a-class", 100.0, "training pictures a class", "hubel"),
     Threshold("data/too-few.gap", 0.1, "accuracy in training less that in validation", "hubel"),
@@ -325,6 +348,10 @@ _ROWS: Final[tuple[Threshold, ...]] = (
     Threshold("fit/overfitting.wide", 0.25, "gap that is an alarm by itself", "hubel"),
     Threshold("fit/overfitting.lost", 0.03, "accuracy lost since its best", "hubel"),
     Threshold("fit/overfitting.rise", 0.2, "relative rise of the validation loss", "hubel"),
+    Threshold("fit/over-regularised.stands", 0.95, "loss over that of guessing", "calibrated"),
+    Threshold(
+        "fit/over-regularised.above", 0.3, "accuracy above chance all the same", "calibrated"
+    ),
     Threshold("fit/over-regularised.gain", 0.1, "accuracy gained without it", "hubel"),
     Threshold("fit/too-short.fall", 0.1, "relative fall over the last third", "hubel"),
     Threshold("fit/too-short.errors", 3, "standard errors of that fall", "hubel"),

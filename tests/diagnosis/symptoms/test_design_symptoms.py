@@ -12,6 +12,7 @@ from hubel.diagnosis.evidence.reading import read_setting
 from hubel.diagnosis.evidence.setting import ModuleFact
 from hubel.diagnosis.symptom import Sign, Unknown, Well
 from hubel.diagnosis.symptoms.design import SYMPTOMS
+from hubel.diagnosis.trials.trial import Trial
 
 
 def conv(inputs, outputs, kernel=3, **changes):
@@ -124,6 +125,16 @@ def test_a_large_head_is_to_blame_where_pictures_are_learned_by_heart():
     small = look("design/large-head", subject=HEAVY, suffers=True, train=0.6, val=0.6)
     assert not small.confirmed
     assert not look("design/large-head", subject=HEAVY, train=1.0, val=0.6).confirmed
+
+
+def test_a_large_head_is_not_to_blame_for_validation_of_another_kind():
+    told = case(subject=HEAVY, suffers=True, train=1.0, val=0.2)
+    told.trials.made["data-shift"] = Trial(
+        name="data-shift", healthy=False, evidence="inverted", measured={"proven": 1, "far": 1}
+    )
+    found = next(one for one in SYMPTOMS if one.id == "design/large-head").find(told)
+    assert not found.confirmed
+    assert "inverted" in found.evidence
 
 
 def test_too_few_channels():

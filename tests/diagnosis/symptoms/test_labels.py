@@ -141,6 +141,26 @@ def test_imbalance_that_costs_recall_is_found():
     assert found.measured["rare"] < 0.7 * found.measured["others"]
 
 
+def test_a_class_that_is_called_by_another_is_missed():
+    mistaken = TRAIN.labels.clone()
+    ones = torch.nonzero(mistaken == 1)[:, 0]
+    mistaken[ones[: len(ones) * 9 // 10]] = 0
+    found = labels.imbalance(case_of(relabelled(TRAIN, mistaken), VAL, steps=150))
+    assert isinstance(found, Sign)
+    assert found.confirmed
+    assert found.where == ("class 1",)
+    assert found.measured["perplexity"] > 0.7
+
+
+def test_a_rare_class_that_is_recalled_is_well():
+    rare = chosen(TRAIN, (TRAIN.labels != 0) | (torch.arange(900) < 180))
+    case = case_of(rare, VAL, steps=250)
+    found = labels.imbalance(case)
+    assert case.trials.made["data-labels"].measured["rarest"] < 0.25
+    assert case.trials.made["data-classes"].healthy
+    assert isinstance(found, Well)
+
+
 def test_imbalance_without_harm_is_an_observation(healthy):
     case = case_of(unbalanced(), VAL, network=healthy.subject.network(), steps=20)
     found = labels.imbalance(case)

@@ -20,9 +20,10 @@ from hubel.diagnosis.case import Case
 from hubel.diagnosis.evidence.record import Record
 from hubel.diagnosis.evidence.setting import Setting
 from hubel.diagnosis.symptom import Sign, Unknown, Well
-from hubel.diagnosis.symptoms import picture_sets, pictures
+from hubel.diagnosis.symptoms import labels, picture_sets, pictures
 from hubel.diagnosis.symptoms.picture_sets import clumping
 from hubel.diagnosis.symptoms.pictures import Values, normalised_twice, values_of
+from hubel.diagnosis.trials.trial import Trial
 
 TRAIN, VAL = digits()
 LOOP = Setting(origin="loop", task="classification")
@@ -80,6 +81,39 @@ def test_raw_values_before_a_normalisation_layer_are_well():
     assert "BatchNorm2d" in found.evidence
 
 
+@pytest.mark.parametrize(
+    ("share", "suffers", "answer"),
+    [(0.5, True, "alarm"), (0.5, False, "observation"), (0.1, True, "well")],
+)
+def test_blank_pictures_are_an_alarm_where_the_training_suffers(share, suffers, answer):
+    inputs = TRAIN.inputs.clone()
+    inputs[: round(share * 900)] = -0.8
+    case = case_of(replace(TRAIN, inputs=inputs), VAL, steps=4)
+    case.__dict__["harm"] = replace(case.harm, suffers=suffers)
+    found = pictures.value_range(case)
+    if answer == "well":
+        assert isinstance(found, Well)
+        return
+    assert isinstance(found, Sign)
+    assert found.confirmed is (answer == "alarm")
+    assert found.measured["blank"] == pytest.approx(share, abs=0.01)
+
+
+@pytest.mark.parametrize(("later", "confirmed"), [(False, True), (True, False)])
+def test_harm_of_raw_values_may_take_longer_to_be_seen(later, confirmed):
+    raw = [changed(unit(part), 255, 0) for part in (TRAIN, VAL)]
+    case = case_of(*raw, steps=40)
+    for name, healthy in (("data-scale", True), ("data-scale-later", later)):
+        case.trials.made[name] = Trial(
+            name=name, healthy=healthy, evidence=name, measured={"gain": 0.01, "z": 1.0}
+        )
+    case.__dict__["harm"] = replace(case.harm, suffers=True)
+    found = pictures.value_range(case)
+    assert isinstance(found, Sign)
+    assert found.confirmed is confirmed
+    assert ("data-scale-later" in found.evidence) is confirmed
+
+
 def test_raw_values_that_cost_nothing_are_an_observation():
     raw = [changed(unit(part), 255, 0) for part in (TRAIN, VAL)]
     parts = list(small_network())
@@ -128,6 +162,34 @@ def test_statistics_that_differ_without_harm_are_an_observation():
     found = pictures.validation_mismatch(case_of(TRAIN, changed(VAL, 2.0, 1.0), network=network))
     assert isinstance(found, Sign)
     assert not found.confirmed
+
+
+@pytest.mark.parametrize("wrong", ["val", "train"])
+def test_bright_and_dark_exchanged_are_proven_by_exchanging_them_back(wrong):
+    train, val = (changed(part, -1, 1) if wrong == name else part
+                  for name, part in (("train", TRAIN), ("val", VAL)))  # fmt: skip
+    found = pictures.validation_mismatch(case_of(train, val))
+    assert isinstance(found, Sign)
+    assert found.confirmed
+    assert "Bright and dark" in found.what
+
+
+def test_validation_of_another_kind_is_an_alarm_where_the_network_fails_on_it_alone():
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(VAL.inputs.shape, generator=generator)
+    for offset, confirmed in ((3.0, True), (0.0, False)):
+        strange = replace(VAL, inputs=noise + offset)
+        case = case_of(TRAIN, strange)
+        found = pictures.validation_mismatch(case)
+        assert (isinstance(found, Sign) and found.confirmed) is confirmed
+        assert bool(case.trials.made["data-shift"].measured["far"]) is confirmed
+
+
+def test_few_pictures_known_by_heart_are_no_other_kind():
+    few = replace(TRAIN, inputs=TRAIN.inputs[:40].repeat(20, 1, 1, 1),
+                  labels=TRAIN.labels[:40].repeat(20))  # fmt: skip
+    found = pictures.validation_mismatch(case_of(few, VAL))
+    assert not (isinstance(found, Sign) and found.confirmed)
 
 
 def coloured(split: Split) -> Split:
@@ -208,6 +270,21 @@ def test_augmentation_that_destroys_labels_is_found():
     found = picture_sets.augmentation(case_of(replace(TRAIN, augment=hidden), VAL))
     assert isinstance(found, Sign)
     assert found.confirmed
+
+
+def test_what_augmentation_explains_is_no_fault_of_labels_or_of_pixels():
+    case = case_of(replace(TRAIN, augment=noisy), VAL)
+    assert not case.trials.make("data-layout").healthy
+    assert not pictures.layout(case).confirmed
+    found = labels.noise(case)
+    assert case.trials.made["data-noise"].measured["borne_out"]
+    assert not found.confirmed
+    assert "augmented" in found.evidence
+
+
+def noisy(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Add noise of three standard deviations."""
+    return inputs + 3 * torch.randn(inputs.shape, generator=generator)
 
 
 def test_augmentation_that_keeps_labels_is_well():
@@ -308,6 +385,27 @@ def test_validation_pictures_that_stand_in_training_are_named():
     assert found.measured["exact"] == 20
 
 
+def test_near_copies_of_small_pictures_are_found():
+    inputs = VAL.inputs.clone()
+    noise = torch.rand((100, 1, 8, 8), generator=torch.Generator().manual_seed(0))
+    inputs[:100] = TRAIN.inputs[:100] * 0.97 + 0.02 * noise
+    found = picture_sets.leakage(case_of(TRAIN, replace(VAL, inputs=inputs), steps=0))
+    assert isinstance(found, Sign)
+    assert found.confirmed
+    assert found.measured["found"] >= 100
+    assert found.measured["exact"] == 0
+
+
+def test_pictures_that_are_all_alike_are_no_copies():
+    smooth = torch.arange(8.0)[:, None] + torch.zeros(8)
+    generator = torch.Generator().manual_seed(0)
+    alike = [
+        replace(part, inputs=smooth + 0.01 * torch.rand(part.inputs.shape, generator=generator))
+        for part in (TRAIN, VAL)
+    ]
+    assert isinstance(picture_sets.leakage(case_of(*alike, steps=0)), Well)
+
+
 def test_a_single_copy_is_a_note():
     inputs = VAL.inputs.clone()
     inputs[5] = TRAIN.inputs[300]
@@ -323,6 +421,17 @@ def test_too_few_pictures_are_found_where_more_would_help():
     assert isinstance(found, Sign)
     assert found.confirmed
     assert found.measured["gap"] > 0.1
+
+
+def test_repeated_pictures_do_not_count_twice():
+    repeated = Split(
+        inputs=TRAIN.inputs[:80].repeat(14, 1, 1, 1), labels=TRAIN.labels[:80].repeat(14)
+    )
+    found = picture_sets.too_few(case_of(repeated, VAL, steps=200, batch=16))
+    assert isinstance(found, Sign)
+    assert found.confirmed
+    assert found.measured["each"] == pytest.approx(8)
+    assert "8 different" in found.evidence
 
 
 def test_few_pictures_without_a_gap_are_well():

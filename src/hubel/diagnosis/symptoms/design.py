@@ -11,6 +11,7 @@ from typing import Final
 from hubel.diagnosis.case import Case
 from hubel.diagnosis.evidence.questions import outputs_of, size
 from hubel.diagnosis.symptom import Reading, Sign, Symptom, Unknown, Well
+from hubel.diagnosis.symptoms.fit_overfitting import validation_differs
 from hubel.diagnosis.thresholds import threshold
 from hubel.results import Finding
 
@@ -145,10 +146,12 @@ def _large_head(case: Case) -> Reading:
     by_heart = harm.train_accuracy - harm.val_accuracy
     far = harm.reference - harm.val_accuracy > threshold("design/large-head.far")
     guilty = harm.suffers and by_heart >= threshold("design/large-head.gap") and not far
+    differs = validation_differs(case) if guilty else None
+    guilty = guilty and differs is None
     return Sign(
         what=reading.what,
         evidence=f"{reading.evidence}; accuracy {harm.train_accuracy:.1%} in training, "
-        f"{harm.val_accuracy:.1%} in validation",
+        f"{harm.val_accuracy:.1%} in validation" + (f"; but {differs}" if differs else ""),
         where=reading.where,
         confidence=_SUREST if guilty else 0.3,
         confirmed=guilty,

@@ -43,7 +43,7 @@ def find_cannot_fit(case: Case) -> Reading:
         return trial
     bar = threshold("fit/cannot-fit-batch.error")
     sane, own = trial.measured["error_sane"], trial.measured["error_own"]
-    if sane > bar:
+    if min(sane, own) > bar:
         return Sign(
             what=f"The network cannot learn even 16 pictures by heart: {sane:.0%} stay wrong.",
             evidence=trial.evidence,
@@ -165,12 +165,18 @@ def find_underfitting(case: Case) -> Reading:
 
 
 def find_over_regularised(case: Case) -> Reading:
-    """Without dropout and weight decay, the same steps fit far better."""
+    """Without dropout and weight decay, the same steps fit far better; or labels are smoothed away.
+
+    Both are asked for where the training suffers.
+    """
     quiet = _quiet(case)
     if quiet is not None:
         return quiet
     if not case.record.steps:
         return Unknown(why="nothing was trained yet")
+    smoothed = _smoothed_away(case)
+    if smoothed is not None:
+        return smoothed
     trial = case.trials.make("regularisation-off")
     if isinstance(trial, Unknown):
         return trial
@@ -185,6 +191,41 @@ def find_over_regularised(case: Case) -> Reading:
         confidence=0.9,
         confirmed=True,
         measured=trial.measured,
+    )
+
+
+def _smoothed_away(case: Case) -> Sign | None:
+    """Return the sign of a loss that hardly tells right answers from wrong ones.
+
+    Targets that are almost the same for all classes keep a cross-entropy near ln C whatever the
+    network answers; here many answers are right all the same, and on plain labels the training's
+    own optimizer learns quickly.
+    """
+    harm, loss, classes = case.harm, case.setting.loss, case.setting.classes or 0
+    plain = loss is not None and loss.kind == "cross-entropy" and not loss.activations
+    if not plain or classes < 2:
+        return None
+    steps = case.record.steps
+    last = [row.loss for row in steps[-max(len(steps) // 10, 1) :]]
+    mean, guess = sum(last) / len(last), math.log(classes)
+    stands = threshold("fit/over-regularised.stands") * guess < mean < 1.1 * guess
+    above = harm.train_accuracy - harm.chance
+    if not stands or not above > threshold("fit/over-regularised.above") + 3 * harm.train_error:
+        return None
+    trial = case.trials.make("one-batch")
+    if isinstance(trial, Unknown):
+        return None
+    if trial.measured["error_own"] > threshold("fit/cannot-fit-batch.error"):
+        return None
+    return Sign(
+        what=f"The loss stays at that of guessing though {harm.train_accuracy:.0%} are right: its "
+        "targets are nearly the same for every class.",
+        evidence=f"loss {mean:.3g}, ln {classes} = {guess:.3g}; on plain labels {trial.evidence}",
+        confidence=0.85,
+        confirmed=True,
+        measured={"loss": mean, "guess": guess, "above": above},
+        remedy="Lower the label smoothing (usual: .1), or the share that mixed labels have of "
+        "others.",
     )
 
 
@@ -261,8 +302,8 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         tier=2,
         statistic="share of wrong answers on 16 pictures, balanced over classes, after up to 300 "
         "updates on them alone",
-        threshold="over 5% with Adam at 1e-3, 1e-4 and 1e-2; over 25% with the training's own "
-        "optimizer where the training suffers",
+        threshold="over 5% with Adam at 1e-3, 1e-4 and 1e-2 and with the training's own optimizer; "
+        "over 25% with its own where the training suffers",
         severity="error",
         remedy="Look at what stands between the last layer and the loss, at the kind of the loss, "
         "and at layers without activation or gradient.",
@@ -315,7 +356,8 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         tier=2,
         statistic="accuracy on training pictures after 160 updates with dropout and weight decay, "
         "and without",
-        threshold="10 points and 3 standard errors more without, where the training suffers",
+        threshold="10 points and 3 standard errors more without; or a loss over 95% of ln C and "
+        "accuracy 30 points above chance; where the training suffers",
         severity="error",
         remedy="Lower weight decay (usual: 5e-4 for SGD, .05 for AdamW) and "
         "dropout (to .5 at most).",

@@ -27,6 +27,22 @@ class _Rise:
     """Share that the loss of training has lost since the minimum."""
 
 
+def validation_differs(case: Case) -> str | None:
+    """Return how the validation is of another kind than the training; None where it is not known.
+
+    Its pictures are made otherwise, its labels mean something else, or they change from read to
+    read: then a gap between the splits says nothing of what is learned by heart.
+    """
+    shift = case.trials.make("data-shift")
+    if isinstance(shift, Trial) and (shift.measured["proven"] or shift.measured["far"]):
+        return shift.evidence
+    for name in ("data-validation-labels", "data-variation"):
+        trial = case.trials.make(name)
+        if isinstance(trial, Trial) and not trial.healthy:
+            return trial.evidence
+    return None
+
+
 def find_overfitting(case: Case) -> Reading:
     """A validation loss that rises while that of training falls, where accuracy is lost to it."""
     rows = [
@@ -111,7 +127,10 @@ def _by_accuracy(
             measured=measured,
         )
     wide = gap > threshold("fit/overfitting.wide") + bar * error
-    return _sign(words, measured, confirmed=wide or fallen, gap=gap)
+    confirmed = wide or fallen
+    if confirmed and (differs := validation_differs(case)):
+        confirmed, words = False, f"{words}; but {differs}"
+    return _sign(words, measured, confirmed=confirmed, gap=gap)
 
 
 def _sign(words: str, measured: dict[str, float], *, confirmed: bool, gap: float) -> Sign:

@@ -9,6 +9,7 @@ from typing import Final
 from hubel.diagnosis.case import Case
 from hubel.diagnosis.symptom import Reading, Sign, Symptom, Unknown, Well
 from hubel.diagnosis.thresholds import threshold
+from hubel.diagnosis.trials.trial import Trial
 
 _NOT_MORE_THAN_CHANCE: Final = 3.0
 """Standard errors above chance up to which a network is said not to generalise."""
@@ -43,12 +44,17 @@ def noise(case: Case) -> Reading:
         return Well(evidence=trial.evidence, measured=trial.measured)
     borne_out = bool(trial.measured["borne_out"])
     share = trial.measured["share"]
+    evidence = trial.evidence
+    # Plain validation pictures are easier than spoiled ones, whatever the labels are.
+    changed = case.trials.make("data-augmentation") if borne_out else None
+    if isinstance(changed, Trial) and not changed.healthy:
+        borne_out, evidence = False, f"{evidence}; but {changed.evidence}"
     return Sign(
         what=(
             f"About {share:.0%} of the training labels are wrong; "
             f"{trial.measured['suspects']:.0f} pictures are suspect."
         ),
-        evidence=trial.evidence,
+        evidence=evidence,
         where=trial.where,
         confidence=0.9 if borne_out else 0.4,
         confirmed=borne_out,
@@ -79,9 +85,17 @@ def imbalance(case: Case) -> Reading:
     share = normalised_perplexity(counts, classes)
     words = f"exp(H) / C = {share:.2f} of {classes} classes among {total} labels"
     measured = {"perplexity": share, "classes": float(classes), "labels": float(total)}
-    if share >= threshold("labels/imbalance.perplexity") or total < 10 * classes:
-        return Well(evidence=words, measured=measured)
+    even = share >= threshold("labels/imbalance.perplexity") or total < 10 * classes
+    if even:
+        present = case.trials.make("data-labels")
+        rarest = 1.0 if isinstance(present, Unknown) else present.measured["rarest"]
+        measured["rarest"] = rarest
+        if rarest > threshold("labels/imbalance.rarest"):
+            return Well(evidence=words, measured=measured)
+        words += f"; a class has {rarest:.0%} of its share in validation"
     trial = case.trials.make("data-classes")
+    if even and (isinstance(trial, Unknown) or trial.healthy):
+        return Well(evidence=words, measured=measured)
     if isinstance(trial, Unknown):
         harmed, detail = False, trial.why
     else:
@@ -89,7 +103,9 @@ def imbalance(case: Case) -> Reading:
         measured |= dict(trial.measured)
     return Sign(
         what=(
-            "The classes are far from balanced, and the network misses the rare ones."
+            "A class is far rarer in training than in validation, and the network misses it."
+            if even
+            else "The classes are far from balanced, and the network misses the rare ones."
             if harmed
             else "The classes are far from balanced."
         ),
@@ -185,10 +201,11 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         meaning="Classes are so unequal that the network misses the rare ones.",
         tier=2,
         statistic="exp(H) / C of the labels that the training sees; recall of rare classes",
-        threshold="exp(H) / C < 0.7, and recall of rare classes below 0.7 of the others' (z > 3)",
+        threshold="exp(H) / C < 0.7, or a class with less than a quarter of its share in "
+        "validation; and recall of rare classes below 0.7 of the others' (z > 3)",
         severity="warning",
-        remedy="Draw rare classes more often, or weigh the loss by class; judge by balanced "
-        "accuracy.",
+        remedy="See whether rare classes were labelled as others. Draw them more often, or weigh "
+        "the loss by class; judge by balanced accuracy.",
         source="hubel",
         find=imbalance,
     ),

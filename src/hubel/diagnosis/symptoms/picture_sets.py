@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from hubel.diagnosis.case import Case
 from hubel.diagnosis.symptom import Reading, Sign, Symptom, Unknown, Well
 from hubel.diagnosis.thresholds import threshold
+from hubel.diagnosis.trials.data_reading import SAMPLES
+from hubel.diagnosis.trials.marks import different
 
 _PERMUTATIONS: Final = 200
 _LEAST_BATCHES: Final = 4
@@ -148,13 +150,24 @@ def leakage(case: Case) -> Reading:
     )
 
 
+def _different(case: Case) -> float:
+    """Return the share of the training pictures that no other equals, where there is a gap."""
+    harm = case.harm
+    gap = harm.train_accuracy - harm.val_accuracy
+    if case.subject is None or not gap >= threshold("data/too-few.gap"):
+        return 1.0
+    samples = case.subject.samples("train", SAMPLES)
+    return len(different(samples.inputs)) / len(samples) if samples else 1.0
+
+
 def too_few(case: Case) -> Reading:
     """Few pictures a class, a gap, and a simple classifier that gains by more of them."""
     classes = case.setting.classes or case.setting.outputs
     if case.setting.pictures is None or not classes:
         return Unknown(why="the number of training pictures or of classes is not known")
-    each = case.setting.pictures / classes
-    words = f"{each:.0f} training pictures a class"
+    new = _different(case)
+    each = new * case.setting.pictures / classes
+    words = f"{each:.0f} {'different ' * (new < 1)}training pictures a class"
     if each >= threshold("data/too-few.a-class"):
         return Well(evidence=words, measured={"each": each})
     validated = [row for row in case.record.evaluations if (row.split, row.mode) == ("val", "eval")]
@@ -237,8 +250,8 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         id="data/too-few",
         meaning="There are too few training pictures for this network.",
         tier=2,
-        statistic="training pictures a class; accuracy in training less validation; gain of a "
-        "simple classifier by twice the pictures",
+        statistic="different training pictures a class; accuracy in training less validation; "
+        "gain of a simple classifier by twice the pictures",
         threshold="below 100 a class, a gap of 10 points (3 standard errors), and a gain of 2 "
         "points (z ≥ 3)",
         severity="warning",

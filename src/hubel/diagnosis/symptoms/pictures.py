@@ -12,6 +12,8 @@ from hubel.diagnosis.evidence.record import BatchRow
 from hubel.diagnosis.symptom import Reading, Sign, Symptom, Unknown, Well
 from hubel.diagnosis.symptoms import picture_sets
 from hubel.diagnosis.thresholds import threshold
+from hubel.diagnosis.trials.data_reading import SAMPLES
+from hubel.diagnosis.trials.trial import Trial
 
 _NORMALISING: Final = ("BatchNorm", "InstanceNorm", "LayerNorm", "GroupNorm", "RMSNorm")
 
@@ -96,6 +98,10 @@ def _scale(case: Case, values: Values, what: str) -> Reading:
         harmed, detail, measured = not trial.healthy, trial.evidence, dict(trial.measured)
         if not harmed and measured["gain"] > threshold("data/range.gain") / 2 and case.harm.suffers:
             harmed, detail = True, f"{detail}; {case.harm.evidence}"
+        elif not harmed and case.harm.suffers:
+            later = case.trials.make("data-scale-later")
+            if isinstance(later, Trial) and not later.healthy:
+                harmed, detail, measured = True, later.evidence, dict(later.measured)
     return Sign(
         what=what,
         evidence=f"{values.words}; {detail}",
@@ -110,6 +116,18 @@ def value_range(case: Case) -> Reading:
     values = values_of(case.record.batches)
     if values is None:
         return Unknown(why="no batches of training were recorded")
+    blank = _blank(case)
+    if blank > threshold("data/range.blank"):
+        suffers = case.harm.suffers
+        return Sign(
+            what=f"{blank:.0%} of the training pictures are blank: all pixels have the same value.",
+            evidence=f"{values.words}; {case.harm.evidence}",
+            confidence=0.95 if suffers else 0.4,
+            confirmed=suffers,
+            measured=values.measured | {"blank": blank},
+            remedy="Look at some pictures as the network gets them: whole numbers that are divided "
+            "without a remainder become 0, and so do files that cannot be read.",
+        )
     far = abs(values.mean) > threshold("data/range.mean") or values.std > threshold(
         "data/range.std"
     )
@@ -123,6 +141,15 @@ def value_range(case: Case) -> Reading:
         if raw
         else "The pictures come in a range far from the usual.",
     )
+
+
+def _blank(case: Case) -> float:
+    """Return the share of the training pictures whose pixels are all the same; 0 if unknown."""
+    samples = case.subject.samples("train", SAMPLES) if case.subject is not None else None
+    if samples is None or not len(samples):
+        return 0.0
+    low, high = samples.inputs.flatten(1).aminmax(dim=1)
+    return float((low == high).double().mean())
 
 
 def double_normalised(case: Case) -> Reading:
@@ -145,19 +172,38 @@ def validation_mismatch(case: Case) -> Reading:
     if trial.healthy:
         return Well(evidence=trial.evidence, measured=trial.measured)
     proven = bool(trial.measured["proven"])
-    channels = proven and bool(trial.measured["channels"])
+    lost = None if proven else _lost_in_validation(case, trial)
+    what = "Validation pictures are normalised otherwise than the training's."
+    if proven and trial.measured["channels"]:
+        what = "The channels of validation pictures stand in another order than the training's."
+    elif proven and trial.measured["inverted"]:
+        what = "Bright and dark are exchanged between validation pictures and the training's."
     return Sign(
-        what=(
-            "The channels of validation pictures stand in another order than the training's."
-            if channels
-            else "Validation pictures are normalised otherwise than the training's."
-        ),
-        evidence=trial.evidence,
+        what=what,
+        evidence=trial.evidence if lost is None else f"{trial.evidence}; {lost}",
         where=trial.where,
-        confidence=0.95 if proven else 0.4,
-        confirmed=proven,
+        confidence=0.95 if proven else 0.8 if lost else 0.4,
+        confirmed=proven or lost is not None,
         measured=trial.measured,
     )
+
+
+def _lost_in_validation(case: Case, trial: Trial) -> str | None:
+    """Return how the network fails on validation alone, where that is made far otherwise.
+
+    It must know the training pictures, in evaluation mode and as they are, and the training must
+    suffer: else the difference of the splits has done nothing that is seen.
+    """
+    if not trial.measured["far"] or not case.harm.suffers:
+        return None
+    held = case.trials.make("held-out")
+    if isinstance(held, Unknown) or "val_accuracy" not in held.measured:
+        return None
+    gap = held.measured["train_accuracy"] - held.measured["val_accuracy"]
+    error = math.hypot(held.measured["train_error"], held.measured["val_error"])
+    if not gap > threshold("data/validation-mismatch.gap") + 3 * error:
+        return None
+    return held.evidence
 
 
 def layout(case: Case) -> Reading:
@@ -168,14 +214,17 @@ def layout(case: Case) -> Reading:
     if trial.healthy:
         return Well(evidence=trial.evidence, measured=trial.measured)
     viewed = bool(trial.measured.get("viewed", 0.0))
-    confirmed = viewed or case.harm.suffers
+    confirmed, evidence = viewed or case.harm.suffers, trial.evidence
+    changed = case.trials.make("data-augmentation") if confirmed and not viewed else None
+    if isinstance(changed, Trial) and not changed.healthy:
+        confirmed, evidence = False, f"{evidence}; but {changed.evidence}"
     return Sign(
         what=(
             "Pictures of (height, width, channels) were viewed as (channels, height, width)."
             if viewed
             else "The inputs do not look like pictures: neighbouring pixels have little in common."
         ),
-        evidence=trial.evidence,
+        evidence=evidence,
         confidence=0.99 if viewed else 0.7 if confirmed else 0.3,
         confirmed=confirmed,
         measured=trial.measured,
@@ -210,12 +259,14 @@ def non_finite(case: Case) -> Reading:
 SYMPTOMS: Final[tuple[Symptom, ...]] = (
     Symptom(
         id="data/range",
-        meaning="The values of the inputs are so large that training suffers.",
+        meaning="The values of the inputs are so large, or so often the same, that training "
+        "suffers.",
         tier=2,
         statistic="mean and standard deviation of the inputs; held-out loss after 40 steps of a "
         "fresh copy, with and without standardisation",
         threshold="|mean| or standard deviation above 5, and standardisation takes away 10% of "
-        "the loss (z > 3), or 5% where the training suffers",
+        "the loss (z > 3), or 5% where the training suffers; or a fifth of the pictures blank "
+        "where it suffers",
         severity="error",
         remedy="Scale the pictures to mean 0 and standard deviation 1, or divide them by 255.",
         source="hubel",
@@ -239,8 +290,9 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         meaning="Validation pictures are prepared otherwise than training pictures.",
         tier=2,
         statistic="mean and standard deviation a channel of both splits; the network's gain in "
-        "validation with the training's statistics or with the channels turned round",
-        threshold="a gain of at least 2 points of accuracy with McNemar's z ≥ 3",
+        "validation with the training's statistics, inverted or with the channels turned round",
+        threshold="a gain of at least 2 points of accuracy with McNemar's z ≥ 3; or means half a "
+        "deviation apart (deviations 1.5 times) and 20 points less than in training",
         severity="error",
         remedy="Use one preprocessing for both splits: the same scaling, statistics and order of "
         "channels.",

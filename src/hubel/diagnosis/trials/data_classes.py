@@ -14,11 +14,16 @@ from hubel.diagnosis.trials.data_features import described, projection
 from hubel.diagnosis.trials.data_reading import SAMPLES, Labelled, predictions_of, read, together
 from hubel.diagnosis.trials.data_regression import regress
 from hubel.diagnosis.trials.data_shift import mcnemar
+from hubel.diagnosis.trials.marks import different
 from hubel.diagnosis.trials.trial import Trial
 
+_COUNTED: Final = 10
+"""Validation pictures from which on a class's share is compared."""
 _RARE: Final = 0.5
 """A class is rare with less than this share of what it would have if all had the same."""
 LEAST: Final = 60
+LEAST_DIFFERENT: Final = 20
+"""Training pictures of which half still say something."""
 
 
 def rare_classes_are_recalled(setting: Setting, subject: Subject) -> Trial | Unknown:
@@ -56,6 +61,8 @@ def rare_classes_are_recalled(setting: Setting, subject: Subject) -> Trial | Unk
 def pictures_are_enough(setting: Setting, subject: Subject) -> Trial | Unknown:
     """Train a simple classifier on half of the training pictures and on all; compare validation.
 
+    Pictures that are equal count as one. Measured: gain, z, whole, and different, the share of the
+    training pictures that is left.
     The gain is tested by McNemar's z over validation pictures, for both halves together.
     """
     train, val = read(setting, subject, "train"), read(setting, subject, "val")
@@ -63,10 +70,13 @@ def pictures_are_enough(setting: Setting, subject: Subject) -> Trial | Unknown:
         return train
     if isinstance(val, Unknown):
         return val
-    if len(train) < LEAST or len(val) < LEAST:
-        return Unknown(why=f"fewer than {LEAST} training or validation pictures are at hand")
-    classes, (mine, theirs) = together(train.labels, val.labels)
-    raw = described(train.inputs)
+    places = different(train.inputs)
+    if len(places) < LEAST_DIFFERENT or len(val) < LEAST:
+        return Unknown(
+            why=f"fewer than {LEAST_DIFFERENT} training or {LEAST} validation pictures are at hand"
+        )
+    classes, (mine, theirs) = together(train.labels[places.numpy()], val.labels)
+    raw = described(train.inputs[places])
     basis = projection(raw)
     features, shown = basis(raw), basis(described(val.inputs))
     whole = regress(features, mine, classes)(shown).argmax(1) == theirs
@@ -83,7 +93,12 @@ def pictures_are_enough(setting: Setting, subject: Subject) -> Trial | Unknown:
             f"twice the pictures bring a simple classifier from {float(whole.mean()) - gain:.1%} "
             f"to {float(whole.mean()):.1%}"
         ),
-        measured={"gain": gain, "z": z, "whole": float(whole.mean())},
+        measured={
+            "gain": gain,
+            "z": z,
+            "whole": float(whole.mean()),
+            "different": len(places) / len(train),
+        },
     )
 
 
@@ -91,7 +106,8 @@ def classes_are_present(setting: Setting, subject: Subject) -> Trial | Unknown:
     """Compare the labels of training with those of validation, and with the network's outputs.
 
     A class of validation that makes up a share p of it, and is not among n training pictures, was
-    only missed in reading with probability (1 - p)^n; 0 where all of training was read.
+    only missed in reading with probability (1 - p)^n; 0 where all of training was read. Measured
+    too: rarest, the least share of a class in training over its share in validation.
     """
     train = read(setting, subject, "train")
     if isinstance(train, Unknown):
@@ -100,11 +116,13 @@ def classes_are_present(setting: Setting, subject: Subject) -> Trial | Unknown:
     seen = np.unique(train.labels)
     whole = len(train) < SAMPLES or len(train) == setting.pictures
     absent: list[int] = []
-    chance, pictures = 0.0, 0
+    chance, pictures, rarest = 0.0, 0, 1.0
     if isinstance(val, Labelled):
         names, counts = np.unique(val.labels, return_counts=True)
         for name, count in zip(names.tolist(), counts.tolist(), strict=True):
             if name in seen:
+                share = float((train.labels == name).mean()) * len(val) / count
+                rarest = min(rarest, share) if count >= _COUNTED else rarest
                 continue
             missed = 0.0 if whole else (1 - count / len(val)) ** len(train)
             if missed < threshold("labels/missing-class.chance"):
@@ -129,6 +147,7 @@ def classes_are_present(setting: Setting, subject: Subject) -> Trial | Unknown:
             "chance": chance,
             "share": pictures / number if number else 0.0,
             "unused": float(len(unused)),
+            "rarest": rarest,
             "beyond": float(len(beyond)),
             "width": float(width),
         },

@@ -24,6 +24,7 @@ from hubel.diagnosis.evidence.subject import Subject
 from hubel.diagnosis.symptom import Unknown
 from hubel.diagnosis.thresholds import threshold
 from hubel.diagnosis.trials.data_reading import SAMPLES
+from hubel.diagnosis.trials.marks import different
 from hubel.diagnosis.trials.trial import Trial
 
 _WHERE: Final = 100
@@ -36,7 +37,8 @@ def copies(train: Tensor, val: Tensor) -> tuple[NDArray[np.int64], NDArray[np.in
 
     Exact: the same values; pictures of one colour have no copies. Near: hashes in reach
     (zauner2010) and a correlation of the pixels as `hubel.data.duplicates` asks of pictures of this
-    size; below LEAST_SIDE pixels only exact copies are looked for.
+    size; below LEAST_SIDE pixels all pairs are compared, and count only where training pictures are
+    seldom as much alike among themselves.
     """
     seen = {_digest(one): place for place, one in reversed(list(enumerate(train)))}
     varies = val.flatten(1).double().std(1) > 0
@@ -58,8 +60,10 @@ def _digest(picture: Tensor) -> bytes:
 def _near(train: Tensor, val: Tensor, exact: NDArray[np.int64]) -> NDArray[np.int64]:
     near = np.full(len(val), -1, np.int64)
     side = min(val.shape[2:]) if val.ndim == 4 else 0
-    if side < LEAST_SIDE or train.shape[1:] != val.shape[1:]:
+    if not side or train.shape[1:] != val.shape[1:]:
         return near
+    if side < LEAST_SIDE:
+        return _alike(train, val, exact)
     pixels = _as_bytes(torch.cat([train, val]))
     hashes = perceptual_hashes(pixels.mean(3).astype(np.float32))
     usable = pixels.reshape(len(pixels), -1).std(1) >= NEAR_CONSTANT
@@ -76,6 +80,29 @@ def _near(train: Tensor, val: Tensor, exact: NDArray[np.int64]) -> NDArray[np.in
         if compare(pixels[one], pixels[two]).correlation >= wanted:
             near[place] = one
     return near
+
+
+def _alike(train: Tensor, val: Tensor, exact: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return, for each small validation picture without a copy, a near copy in training; -1: none.
+
+    r = correlation of all values of two pictures.
+    """
+    wanted = threshold("data/leakage.correlation")
+    mine, theirs = (_centred(part) for part in (train, val))
+    best, place = (theirs @ mine.T).max(1)
+    near = np.where((best.numpy() >= wanted) & (exact < 0), place.numpy(), -1).astype(np.int64)
+    once = mine[different(train)]
+    twins = (once @ once.T).fill_diagonal_(-1.0).max(1).values >= wanted
+    if float(twins.double().mean()) > 0.5 * float((near >= 0).mean()):
+        return np.full(len(val), -1, np.int64)
+    return near
+
+
+def _centred(values: Tensor) -> Tensor:
+    """Return rows (n, values) of mean 0 and length 1; of length 0 where all values are the same."""
+    rows = torch.nan_to_num(values.detach().cpu().flatten(1).double())
+    rows = rows - rows.mean(1, keepdim=True)
+    return rows / rows.norm(dim=1, keepdim=True).clamp(min=1e-9)
 
 
 def _as_bytes(inputs: Tensor) -> NDArray[np.uint8]:

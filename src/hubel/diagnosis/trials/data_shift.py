@@ -20,6 +20,7 @@ from hubel.diagnosis.trials.trial import Trial
 LEAST: Final = 30
 """Pictures of each split below which nothing is said."""
 SAMPLES: Final = 512
+_INVERTED: Final = "bright and dark exchanged"
 
 
 def statistics(inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -38,17 +39,22 @@ def _channels(values: Tensor) -> int:
     return values.shape[1] if values.ndim == 4 else 1
 
 
-def mapped(inputs: Tensor, mine: tuple[Tensor, ...], wanted: tuple[Tensor, ...]) -> Tensor:
-    """Return the pictures with the mean and standard deviation of others, a channel."""
+def mapped(
+    inputs: Tensor, mine: tuple[Tensor, ...], wanted: tuple[Tensor, ...], *, inverted: bool = False
+) -> Tensor:
+    """Return the pictures with the mean and standard deviation of others, a channel.
+
+    `inverted` makes bright dark: each pixel is mirrored at the mean of its channel.
+    """
     shape = (1, -1, *[1] * (inputs.ndim - 2)) if inputs.ndim == 4 else (1,)
-    scale = (wanted[1] / mine[1].clamp(min=1e-12)).reshape(shape)
+    scale = (wanted[1] / mine[1].clamp(min=1e-12)).reshape(shape) * (-1 if inverted else 1)
     moved = (inputs.cpu().double() - mine[0].reshape(shape)) * scale + wanted[0].reshape(shape)
     return moved.to(inputs.dtype) if inputs.is_floating_point() else moved.float()
 
 
 def validation_is_made_alike(setting: Setting, subject: Subject) -> Trial | Unknown:
     """Compare the statistics of both splits, and try whether the network reads validation better
-    with the training's statistics, or with the channels in the opposite order.
+    with the training's statistics, inverted, or with the channels in the opposite order.
 
     The gain is tested by McNemar's statistic z = (b - c) / √(b + c), where b pictures become right
     and c become wrong (mcnemar1947).
@@ -72,6 +78,13 @@ def validation_is_made_alike(setting: Setting, subject: Subject) -> Trial | Unkn
     labels = class_numbers(val.targets)
     measured = {"apart": apart, "deviations": certain, "spread": math.exp(spread)}
     measured["shifted"] = float(shifted)
+    measured["far"] = float(
+        shifted
+        and (
+            apart > threshold("data/validation-mismatch.far-mean")
+            or spread > math.log(threshold("data/validation-mismatch.far-spread"))
+        )
+    )
     gains: dict[str, tuple[float, float]] = {}
     if labels is not None and setting.task not in {"multilabel", "regression"}:
         gains = _gains(
@@ -84,6 +97,7 @@ def validation_is_made_alike(setting: Setting, subject: Subject) -> Trial | Unkn
     best = max(gains, key=lambda name: gains[name], default="")
     measured["gain"], measured["gain_z"] = gains.get(best, (0.0, 0.0))
     measured["channels"] = float("channels" in best)
+    measured["inverted"] = float(best == _INVERTED)
     proven = measured["gain"] >= threshold("data/validation-mismatch.gain") and measured[
         "gain_z"
     ] >= threshold("data/validation-mismatch.gain-deviations")
@@ -122,6 +136,7 @@ def _gains(
     variants: dict[str, Tensor] = {}
     if shifted:
         variants["the training's mean and deviation"] = mapped(val.inputs, of[1], of[0])
+        variants[_INVERTED] = mapped(val.inputs, of[1], of[0], inverted=True)
     if val.inputs.ndim == 4 and val.inputs.shape[1] == 3:
         turned = val.inputs.flip(1)
         variants["the channels in the opposite order"] = turned

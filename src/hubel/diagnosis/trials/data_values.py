@@ -18,6 +18,7 @@ from hubel.diagnosis.trials.trial import Trial
 
 _WHERE: Final = 100
 _STEPS: Final = 40
+_LATER: Final = 240
 _BATCH: Final = 32
 _HELD_OUT: Final = 128
 _MOST_VALUES: Final = 32 * 3 * 64 * 64
@@ -57,6 +58,16 @@ def scale_does_no_harm(setting: Setting, subject: Subject) -> Trial | Unknown:
     share of it and by three standard errors of the paired difference.
     """
     del setting
+    return _compared("data-scale", subject, _STEPS)
+
+
+def scale_does_no_harm_later(setting: Setting, subject: Subject) -> Trial | Unknown:
+    """Do the same for as many steps as small or slow networks need to show it."""
+    del setting
+    return _compared("data-scale-later", subject, _LATER)
+
+
+def _compared(name: str, subject: Subject, steps: int) -> Trial | Unknown:
     samples, fresh = subject.samples("train", SAMPLES), subject.fresh()
     if samples is None or fresh is None or len(samples) < 2 * _BATCH:
         return Unknown(why="the weights of before the training, or pictures, are not at hand")
@@ -66,11 +77,11 @@ def scale_does_no_harm(setting: Setting, subject: Subject) -> Trial | Unknown:
     rest = order[len(held) :]
     mine = statistics(inputs[rest])
     wanted = (torch.zeros_like(mine[0]), torch.ones_like(mine[1]))
-    plain = _held_out(subject, fresh, inputs, targets, (rest, held))
+    plain = _held_out(subject, fresh, inputs, targets, (rest, held), steps)
     again = subject.fresh()
     if again is None:
         return Unknown(why="the weights of before the training are not at hand")
-    scaled = _held_out(subject, again, mapped(inputs, mine, wanted), targets, (rest, held))
+    scaled = _held_out(subject, again, mapped(inputs, mine, wanted), targets, (rest, held), steps)
     ceiling = math.log(1e6)
     before = torch.nan_to_num(plain, nan=ceiling, posinf=ceiling).clamp(max=ceiling)
     after = torch.nan_to_num(scaled, nan=ceiling, posinf=ceiling).clamp(max=ceiling)
@@ -78,10 +89,10 @@ def scale_does_no_harm(setting: Setting, subject: Subject) -> Trial | Unknown:
     z = float(gain.mean() / (gain.std() / math.sqrt(len(gain))).clamp(min=1e-9))
     share = float(gain.mean() / before.mean().clamp(min=1e-9))
     return Trial(
-        name="data-scale",
+        name=name,
         healthy=not (share > threshold("data/range.gain") and z > 3.0),
         evidence=(
-            f"after {_STEPS} steps from the same weights the loss on held-out pictures is "
+            f"after {steps} steps from the same weights the loss on held-out pictures is "
             f"{float(before.mean()):.3g}, with standardised pictures {float(after.mean()):.3g}"
         ),
         measured={
@@ -99,8 +110,9 @@ def _held_out(
     inputs: Tensor,
     targets: Tensor,
     places: tuple[Tensor, Tensor],
+    steps: int,
 ) -> Tensor:
-    """Train for a few steps; return the loss of each held-out picture."""
+    """Train for some steps; return the loss of each held-out picture."""
     rest, held = places
     values = max(inputs[0].numel(), 1)
     batch = max(min(_BATCH, _MOST_VALUES // values), 4)
@@ -110,7 +122,7 @@ def _held_out(
     generator = torch.Generator().manual_seed(_SEED)
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(_SEED)
-        for _ in range(_STEPS):
+        for _ in range(steps):
             chosen = rest[torch.randint(len(rest), (batch,), generator=generator)]
             optimizer.zero_grad()
             outputs = first_tensor(module(inputs[chosen].to(parameter.device, parameter.dtype)))

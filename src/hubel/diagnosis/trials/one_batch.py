@@ -66,7 +66,7 @@ def one_batch(setting: Setting, subject: Subject) -> Trial | Unknown:
     number = len(data[0])
     return Trial(
         name="one-batch",
-        healthy=sane <= bar,
+        healthy=min(sane, own) <= bar,
         evidence=f"{number} pictures: error {sane:.1%} after {steps} updates by Adam at {rate:g}, "
         f"{own:.1%} after {own_steps} by the training's own optimizer",
         measured={

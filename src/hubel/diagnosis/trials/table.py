@@ -20,7 +20,11 @@ from hubel.diagnosis.trials.data_layout import inputs_are_pictures
 from hubel.diagnosis.trials.data_noise import labels_are_right
 from hubel.diagnosis.trials.data_shift import validation_is_made_alike
 from hubel.diagnosis.trials.data_validation_labels import validation_labels_fit
-from hubel.diagnosis.trials.data_values import pixels_are_numbers, scale_does_no_harm
+from hubel.diagnosis.trials.data_values import (
+    pixels_are_numbers,
+    scale_does_no_harm,
+    scale_does_no_harm_later,
+)
 from hubel.diagnosis.trials.data_variation import augmentation_keeps_labels, validation_stays
 from hubel.diagnosis.trials.float32_replay import float32_replay
 from hubel.diagnosis.trials.held_out import held_out
@@ -46,6 +50,7 @@ TRIALS: Final[Mapping[str, Test]] = MappingProxyType(
         "data-layout": inputs_are_pictures,
         "data-noise": labels_are_right,
         "data-scale": scale_does_no_harm,
+        "data-scale-later": scale_does_no_harm_later,
         "data-shift": validation_is_made_alike,
         "data-validation-labels": validation_labels_fit,
         "data-variation": validation_stays,
