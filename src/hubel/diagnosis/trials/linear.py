@@ -30,7 +30,7 @@ def logistic_regression(
     """Return the scores x W + b that minimise Σ_i CE(x_i W + b, y_i) + λ ‖W‖² / 2.
 
     The offsets b are free. At most 100 iterations of L-BFGS with a strong Wolfe line search
-    (nocedal2006): an unfinished fit is a floor too.
+    (nocedal2006numerical): an unfinished fit is a floor too.
     """
     inputs, targets = torch.from_numpy(rows), torch.from_numpy(classes)
     weights = torch.zeros(rows.shape[1], number, requires_grad=True)
@@ -48,7 +48,7 @@ def logistic_regression(
         error = F.cross_entropy(inputs @ weights + offsets, targets)
         error = error + penalty / 2 / len(inputs) * weights.square().sum()
         error.backward()
-        return float(error)
+        return float(error.detach())
 
     optimizer.step(loss)
     found, added = weights.detach().numpy(), offsets.detach().numpy()
@@ -58,10 +58,10 @@ def logistic_regression(
 def ridge_regression(
     rows: NDArray[np.float32], numbers: NDArray[np.float32], penalty: float = PENALTY
 ) -> Map:
-    """Return x W + b that minimises Σ_i ‖x_i W + b - y_i‖² + λ ‖W‖², the offsets b free (hoerl1970).
+    """Return x W + b that minimises Σ_i ‖x_i W + b - y_i‖² + λ ‖W‖², the offsets b free.
 
     With rows and numbers less their means X and Y, W = Xᵀ (X Xᵀ + λ)⁻¹ Y, or (Xᵀ X + λ)⁻¹ Xᵀ Y
-    where there are fewer features than rows.
+    where there are fewer features than rows. Source: hoerl1970ridge.
     """
     centre, level = rows.mean(0), numbers.mean(0)
     known, wanted = (rows - centre).astype(np.float64), (numbers - level).astype(np.float64)
