@@ -70,5 +70,9 @@ def ridge_regression(
         found = np.linalg.solve(known.T @ known + penalty * np.eye(width), known.T @ wanted)
     else:
         found = known.T @ np.linalg.solve(known @ known.T + penalty * np.eye(count), wanted)
-    weights = found.astype(np.float32)
-    return lambda asked: (asked - centre) @ weights + level
+    weights: NDArray[np.float32] = found.astype(np.float32)
+
+    def numbers_of(asked: NDArray[np.float32]) -> NDArray[np.float32]:
+        return (asked - centre) @ weights + level
+
+    return numbers_of
