@@ -95,8 +95,8 @@ def test_zeros_teach_a_deaf_network_as_much(monkeypatch):
 
 
 def test_permuted_labels_are_harder_only_where_labels_mean_something(monkeypatch):
-    monkeypatch.setattr("hubel.diagnosis.trials.permuted_labels.STEPS", 120)
-    x, y, vx, vy = digits()
+    monkeypatch.setattr("hubel.diagnosis.trials.permuted_labels.STEPS", 80)
+    x, y, vx, vy = digits(300, 60)
     mixed = y[torch.randperm(len(y), generator=torch.Generator().manual_seed(5))]
     sound = made("permuted-labels", subject_of(network(), (x, y, vx, vy)))
     sick = made("permuted-labels", subject_of(network(), (x, mixed, vx, vy)))
@@ -107,11 +107,10 @@ def test_permuted_labels_are_harder_only_where_labels_mean_something(monkeypatch
 
 
 def test_rate_range_places_the_rate(monkeypatch):
-    monkeypatch.setattr("hubel.diagnosis.trials.rate_range.STEPS", 25)
-    sound = made("rate-range", subject_of(network()))
-    low, high = (
-        made("rate-range", subject_of(network(), make=sgd(lr))) for lr in (0.1 / 3000, 30.0)
-    )
+    monkeypatch.setattr("hubel.diagnosis.trials.rate_range.STEPS", 16)
+    few = digits(96, 60)
+    sound = made("rate-range", subject_of(plain(), few))
+    low, high = (made("rate-range", subject_of(plain(), few, sgd(lr))) for lr in (0.1 / 3000, 30.0))
     assert sound.healthy
     assert not low.healthy
     assert low.measured["current_lr"] < low.measured["low_edge"] / 10
@@ -181,9 +180,10 @@ def test_held_out_gives_each_split_with_its_errors():
 
 
 def test_regularisation_off_frees_what_weight_decay_holds(monkeypatch):
-    monkeypatch.setattr("hubel.diagnosis.trials.regularisation_off.STEPS", 100)
-    sick = made("regularisation-off", subject_of(network(), make=sgd(0.1, decay=1.0)))
-    sound = made("regularisation-off", subject_of(network(dropout=0.3), make=adam(1e-2, 1e-2)))
+    monkeypatch.setattr("hubel.diagnosis.trials.regularisation_off.STEPS", 40)
+    few = digits(128, 60)
+    sick = made("regularisation-off", subject_of(network(), few, sgd(0.1, decay=1.0)))
+    sound = made("regularisation-off", subject_of(network(dropout=0.3), few, adam(1e-2, 1e-2)))
     assert not sick.healthy
     assert sick.measured["without_accuracy"] > sick.measured["with_accuracy"] + 0.5
     assert sound.healthy
@@ -212,7 +212,7 @@ class PerPicture(nn.Module):
 
 
 def test_two_pictures_make_poor_statistics_without_places(monkeypatch):
-    monkeypatch.setattr("hubel.diagnosis.trials.wide_statistics.STEPS", 120)
+    monkeypatch.setattr("hubel.diagnosis.trials.wide_statistics.STEPS", 60)
     sick = made("wide-statistics", subject_of(PerPicture(), make=adam(1e-2)), batch=2)
     sound = made("wide-statistics", subject_of(PerPicture(), make=adam(1e-2)), batch=16)
     assert not sick.healthy

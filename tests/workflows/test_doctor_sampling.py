@@ -12,7 +12,7 @@ def test_the_first_updates_are_measured_and_then_one_in_sixteen() -> None:
     assert [step for step in range(1, 50) if sampling.weights(step)] == [1, 2, 4, 8, 16, 32, 48]
 
 
-@pytest.mark.parametrize("planned", [100, 10_000, 1_000_000])
+@pytest.mark.parametrize("planned", [100, 10_000, 100_000])
 def test_long_trainings_are_measured_no_more_often_than_short_ones(planned: int) -> None:
     sampling = Sampling(planned)
     steps = range(1, planned + 1)

@@ -201,6 +201,12 @@ _ROWS: Final[tuple[Threshold, ...]] = (
     Threshold(
         "labels/validation.before", 0.25, "share that is right with the labels as they are", "hubel"
     ),
+    Threshold(
+        "labels/validation.recall",
+        0.5,
+        "recall by the network, of each class, above which labels cannot be exchanged",
+        "hubel",
+    ),
     # data
     Threshold(
         "data/range.std",
@@ -353,6 +359,12 @@ _ROWS: Final[tuple[Threshold, ...]] = (
         "fit/over-regularised.above", 0.3, "accuracy above chance all the same", "calibrated"
     ),
     Threshold("fit/over-regularised.gain", 0.1, "accuracy gained without it", "hubel"),
+    Threshold(
+        "fit/over-regularised.decayed",
+        0.02,
+        "share of a weight that decay takes in 160 updates, up to which it holds nothing back",
+        "hubel",
+    ),
     Threshold("fit/too-short.fall", 0.1, "relative fall over the last third", "hubel"),
     Threshold("fit/too-short.errors", 3, "standard errors of that fall", "hubel"),
     Threshold("fit/too-short.rate", 0.1, "last learning rate over the largest", "hubel"),

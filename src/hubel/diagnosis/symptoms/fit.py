@@ -134,6 +134,15 @@ def _fits_better(case: Case) -> tuple[Share, float] | Reading:
     return trained, harm.reference
 
 
+def _blamed(case: Case) -> list[str]:
+    """Return the first test that finds something to blame; the cheap ones are made first."""
+    for name in ("one-batch", "mode-swap", "regularisation-off", "rate-range"):
+        trial = case.trials.make(name)
+        if isinstance(trial, Trial) and not trial.healthy:
+            return [name]
+    return []
+
+
 def find_underfitting(case: Case) -> Reading:
     """Below a linear map of the pixels on its own training pictures, and nothing else to blame."""
     found = _fits_better(case)
@@ -146,11 +155,7 @@ def find_underfitting(case: Case) -> Reading:
     words = f"training {trained.value:.1%}, a simple classifier {reference:.1%}, gap {gap:.1%}"
     if gap > bar:
         return Well(evidence=f"{words}: what is lacking is not the fit", measured=measured)
-    blamed = [
-        name
-        for name in ("one-batch", "rate-range", "mode-swap", "regularisation-off")
-        if isinstance(trial := case.trials.make(name), Trial) and not trial.healthy
-    ]
+    blamed = _blamed(case)
     short = find_too_short(case)
     if isinstance(short, Sign) and short.confirmed:
         blamed.append("its length")

@@ -10,9 +10,9 @@ from hubel.diagnosis.evidence.setting import Setting
 from hubel.diagnosis.evidence.subject import Subject
 from hubel.diagnosis.symptom import Unknown
 from hubel.diagnosis.thresholds import threshold
-from hubel.diagnosis.trials.data_features import described, projection
-from hubel.diagnosis.trials.data_reading import SAMPLES, Labelled, predictions_of, read, together
+from hubel.diagnosis.trials.data_reading import SAMPLES, Labelled, predictions_of, together
 from hubel.diagnosis.trials.data_regression import regress
+from hubel.diagnosis.trials.data_remembered import remembering
 from hubel.diagnosis.trials.data_shift import mcnemar
 from hubel.diagnosis.trials.marks import different
 from hubel.diagnosis.trials.trial import Trial
@@ -28,10 +28,10 @@ LEAST_DIFFERENT: Final = 20
 
 def rare_classes_are_recalled(setting: Setting, subject: Subject) -> Trial | Unknown:
     """Compare the network's recall of rare classes with that of the others."""
-    train = read(setting, subject, "train")
+    known = remembering(subject)
+    train, val = known.labelled(setting, "train"), known.labelled(setting, "val")
     if isinstance(train, Unknown):
         return train
-    val = read(setting, subject, "val")
     classes, counts = np.unique(train.labels, return_counts=True)
     rare = classes[counts < _RARE * len(train) / len(classes)]
     shown = val if isinstance(val, Labelled) else train
@@ -65,21 +65,24 @@ def pictures_are_enough(setting: Setting, subject: Subject) -> Trial | Unknown:
     training pictures that is left.
     The gain is tested by McNemar's z over validation pictures, for both halves together.
     """
-    train, val = read(setting, subject, "train"), read(setting, subject, "val")
+    seen = remembering(subject)
+    train, val = seen.labelled(setting, "train"), seen.labelled(setting, "val")
     if isinstance(train, Unknown):
         return train
     if isinstance(val, Unknown):
         return val
-    places = different(train.inputs)
+    places = different(train.inputs).numpy()
     if len(places) < LEAST_DIFFERENT or len(val) < LEAST:
         return Unknown(
             why=f"fewer than {LEAST_DIFFERENT} training or {LEAST} validation pictures are at hand"
         )
-    classes, (mine, theirs) = together(train.labels[places.numpy()], val.labels)
-    raw = described(train.inputs[places])
-    basis = projection(raw)
-    features, shown = basis(raw), basis(described(val.inputs))
-    whole = regress(features, mine, classes)(shown).argmax(1) == theirs
+    classes, (mine, theirs) = together(train.labels, val.labels)
+    features, shown = seen.features("train", train), seen.features("val", train, val)
+    if len(places) < len(train):
+        features, mine = features[places], mine[places]
+        whole = regress(features, mine, classes)(shown).argmax(1) == theirs
+    else:
+        whole = seen.regression(train, val)(shown).argmax(1) == theirs
     gains: list[tuple[float, float]] = []
     for first in (0, 1):
         half = regress(features[first::2], mine[first::2], classes)(shown).argmax(1) == theirs
@@ -109,10 +112,10 @@ def classes_are_present(setting: Setting, subject: Subject) -> Trial | Unknown:
     only missed in reading with probability (1 - p)^n; 0 where all of training was read. Measured
     too: rarest, the least share of a class in training over its share in validation.
     """
-    train = read(setting, subject, "train")
+    known = remembering(subject)
+    train, val = known.labelled(setting, "train"), known.labelled(setting, "val")
     if isinstance(train, Unknown):
         return train
-    val = read(setting, subject, "val")
     seen = np.unique(train.labels)
     whole = len(train) < SAMPLES or len(train) == setting.pictures
     absent: list[int] = []
@@ -131,8 +134,8 @@ def classes_are_present(setting: Setting, subject: Subject) -> Trial | Unknown:
                 chance = max(chance, missed)
     width = setting.outputs if setting.outputs is not None and setting.outputs > 1 else 0
     unused = sorted(set(range(width)) - set(seen.tolist())) if whole else []
-    known = np.concatenate([train.labels, val.labels]) if isinstance(val, Labelled) else seen
-    beyond = np.unique(known[(known < 0) | (known >= width)]).tolist() if width else []
+    every = np.concatenate([train.labels, val.labels]) if isinstance(val, Labelled) else seen
+    beyond = np.unique(every[(every < 0) | (every >= width)]).tolist() if width else []
     number = len(val) if isinstance(val, Labelled) else 0
     return Trial(
         name="data-labels",

@@ -29,7 +29,8 @@ PIXELS: Final = 14
 """Side of the pixels that are features themselves."""
 COMPONENTS: Final = 64
 """Principal components that are kept."""
-_BLOCK: Final = 512
+_BLOCK: Final = 32
+"""Pictures whose histograms are made at a time: what they need stays in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,18 +13,15 @@ from hubel.diagnosis.evidence.setting import Setting
 from hubel.diagnosis.evidence.subject import Subject
 from hubel.diagnosis.symptom import Unknown
 from hubel.diagnosis.thresholds import threshold
-from hubel.diagnosis.trials.data_features import (
-    described,
-    projection,
-)
+from hubel.diagnosis.trials.data_features import projection
 from hubel.diagnosis.trials.data_reading import (
     Labelled,
     network_features,
     predictions_of,
-    read,
     together,
 )
 from hubel.diagnosis.trials.data_regression import regress
+from hubel.diagnosis.trials.data_remembered import remembering
 from hubel.diagnosis.trials.trial import Trial
 
 LEAST: Final = 100
@@ -81,20 +78,19 @@ def labels_are_right(setting: Setting, subject: Subject) -> Trial | Unknown:
     among the hard ones: so the share is that of the disagreements in the surest quarter. It is
     believed only where validation or the network bears it out.
     """
-    train = read(setting, subject, "train")
+    seen = remembering(subject)
+    train, val = seen.labelled(setting, "train"), seen.labelled(setting, "val")
     if isinstance(train, Unknown):
         return train
     if len(train) < LEAST:
         return Unknown(why=f"fewer than {LEAST} training pictures are at hand")
-    val = read(setting, subject, "val")
-    others = val.labels if isinstance(val, Labelled) else np.zeros(0, np.int64)
+    shown = val if isinstance(val, Labelled) else None
+    others = np.zeros(0, np.int64) if shown is None else shown.labels
     names = np.unique(np.concatenate([train.labels, others]))
-    classes, (labels, theirs) = together(train.labels, others)
+    _, (labels, theirs) = together(train.labels, others)
     if len(np.unique(labels)) < 2:
         return Unknown(why="the training pictures have a single label")
-    raw = described(train.inputs)
-    basis = projection(raw)
-    regression = regress(basis(raw), labels, classes)
+    regression = seen.regression(train, shown)
     simple = Judgement(regression.left_out, labels)
     surest = simple.quarter(0)
     share = float(simple.wrong[surest].mean())
@@ -109,8 +105,8 @@ def labels_are_right(setting: Setting, subject: Subject) -> Trial | Unknown:
     if not noisy:
         return Trial(name="data-noise", healthy=True, evidence=words, measured=measured)
     support = None
-    if isinstance(val, Labelled) and len(val) >= LEAST:
-        outside = Judgement(regression(basis(described(val.inputs))), theirs)
+    if shown is not None and len(shown) >= LEAST:
+        outside = Judgement(regression(seen.features("val", train, shown)), theirs)
         support = _borne_out_by_validation(simple, outside)
     if support is None and second <= threshold("labels/noise.flat") * share + 0.03:
         support = _seconded(setting, subject, train, simple, names)

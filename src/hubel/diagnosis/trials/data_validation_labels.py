@@ -13,9 +13,8 @@ from hubel.diagnosis.evidence.subject import Subject
 from hubel.diagnosis.symptom import Unknown
 from hubel.diagnosis.thresholds import threshold
 from hubel.diagnosis.trials.data_agreement import LEAST, agreement
-from hubel.diagnosis.trials.data_features import described, projection
-from hubel.diagnosis.trials.data_reading import predictions_of, read, together
-from hubel.diagnosis.trials.data_regression import regress
+from hubel.diagnosis.trials.data_reading import Labelled, together
+from hubel.diagnosis.trials.data_remembered import Remembering, remembering
 from hubel.diagnosis.trials.trial import Trial
 
 _A_CLASS: Final = 4
@@ -59,29 +58,56 @@ def _by_network(
     return float((rename[told] == labels)[known].mean()), float((told == labels)[known].mean())
 
 
+def recalled(predicted: NDArray[np.int64], labels: NDArray[np.int64]) -> float:
+    """Return the least recall of classes with _A_CLASS pictures or more; 0 where they are few.
+
+    Few: fewer than two such classes, or less than half of the pictures.
+    """
+    names, numbers = np.unique(labels, return_counts=True)
+    names = names[numbers >= _A_CLASS]
+    if len(names) < 2 or 2 * int(np.isin(labels, names).sum()) < len(labels):
+        return 0.0
+    return min(float((predicted[labels == name] == name).mean()) for name in names)
+
+
 def validation_labels_fit(setting: Setting, subject: Subject) -> Trial | Unknown:
     """Train a simple classifier on training pictures, and see what it confuses in validation.
 
     Exchanged: a renaming of classes makes far more of its predictions right. Mixed up: it is right
     no more often than chance, and validation's labels do not agree with their own neighbours.
+    Neither can be where the network, which knows the training's labels alone, recalls each class of
+    validation in most of its pictures; then no classifier is trained.
     """
-    train, val = read(setting, subject, "train"), read(setting, subject, "val")
+    seen = remembering(subject)
+    train, val = seen.labelled(setting, "train"), seen.labelled(setting, "val")
     if isinstance(train, Unknown):
         return train
     if isinstance(val, Unknown):
         return val
     if len(train) < LEAST or len(val) < LEAST // 2:
         return Unknown(why=f"fewer than {LEAST} training or {LEAST // 2} validation pictures")
+    network = seen.predictions(setting, val)
+    least = recalled(network, val.labels)
+    if least > threshold("labels/validation.recall"):
+        return Trial(
+            name="data-validation-labels",
+            healthy=True,
+            evidence=f"the network is right for {least:.1%} of validation or more in every class",
+            measured={"recall": least},
+        )
+    return _by_classifier(seen, train, val, network)
+
+
+def _by_classifier(
+    seen: Remembering, train: Labelled, val: Labelled, network: NDArray[np.int64]
+) -> Trial:
+    """Judge by a simple classifier of the training's pictures."""
     classes, (mine, theirs) = together(train.labels, val.labels)
-    raw = described(train.inputs)
-    basis = projection(raw)
-    regression = regress(basis(raw), mine, classes)
+    regression, features = seen.regression(train, val), seen.features("val", train, val)
     inside = float((regression.left_out.argmax(1) == mine).mean())
-    features = basis(described(val.inputs))
     predicted = regression(features).argmax(1).astype(np.int64)
     outside = float((predicted == theirs).mean())
     rename, after, before, number = exchanged(theirs, predicted, classes)
-    network = predictions_of(setting, subject.network(), val.inputs)
     names = np.unique(np.concatenate([train.labels, val.labels]))
     by_network, plain = _by_network(network, names, theirs, rename)
     z = agreement(features, theirs)[1] if len(np.unique(theirs)) > 1 else np.inf
@@ -90,14 +116,7 @@ def validation_labels_fit(setting: Setting, subject: Subject) -> Trial | Unknown
         and after >= threshold("labels/validation.after")
         and before <= threshold("labels/validation.before")
     )
-    chance = float(np.max(np.bincount(theirs))) / len(theirs)
-    error = np.sqrt(chance * (1 - chance) / len(theirs))
-    mixed = (
-        z < threshold("labels/shuffled.z")
-        and outside < chance + 3 * error
-        and inside > chance + 10 * error
-        and inside >= threshold("labels/validation.after")
-    )
+    mixed = _mixed(inside, outside, z, theirs)
     moved = [n for n in range(classes) if rename[n] != n] if exchange else []
     words = (
         f"a simple classifier is right for {inside:.1%} of left-out training and {outside:.1%} of "
@@ -120,4 +139,16 @@ def validation_labels_fit(setting: Setting, subject: Subject) -> Trial | Unknown
             "network_before": plain,
         },
         where=tuple(f"{names[n]} -> {names[rename[n]]}" for n in moved),
+    )
+
+
+def _mixed(inside: float, outside: float, z: float, labels: NDArray[np.int64]) -> bool:
+    """Return whether labels of validation say nothing, though those of training say much."""
+    chance = float(np.max(np.bincount(labels))) / len(labels)
+    error = np.sqrt(chance * (1 - chance) / len(labels))
+    return bool(
+        z < threshold("labels/shuffled.z")
+        and outside < chance + 3 * error
+        and inside > chance + 10 * error
+        and inside >= threshold("labels/validation.after")
     )

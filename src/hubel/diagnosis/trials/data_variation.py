@@ -13,8 +13,9 @@ from hubel.diagnosis.evidence.subject import Rereading, Samples, Subject
 from hubel.diagnosis.symptom import Unknown
 from hubel.diagnosis.thresholds import threshold
 from hubel.diagnosis.trials.data_features import described, projection
-from hubel.diagnosis.trials.data_reading import predictions_of, read, together
+from hubel.diagnosis.trials.data_reading import predictions_of, together
 from hubel.diagnosis.trials.data_regression import regress
+from hubel.diagnosis.trials.data_remembered import remembering
 from hubel.diagnosis.trials.trial import Trial
 
 SAMPLES: Final = 64
@@ -62,12 +63,13 @@ def augmentation_keeps_labels(setting: Setting, subject: Subject) -> Trial | Unk
     Both say what validation pictures show: the plain ones each picture by the others. The network
     says of both what it has learned.
     """
-    train = read(setting, subject, "train")
+    seen = remembering(subject)
+    train = seen.labelled(setting, "train")
     if isinstance(train, Unknown):
         return train
     if not train.samples.augmented:
         return Unknown(why="the training pictures are at hand only without augmentation")
-    val = read(setting, subject, "val")
+    val = seen.labelled(setting, "val")
     if isinstance(val, Unknown):
         return val
     number = min(len(train), len(val))
@@ -78,14 +80,15 @@ def augmentation_keeps_labels(setting: Setting, subject: Subject) -> Trial | Unk
     inputs, kept = train.inputs[one.tolist()], train.labels[one]
     plain, theirs = val.inputs[two.tolist()], val.labels[two]
     classes, (mine, others) = together(kept, theirs)
-    basis = projection(described(plain))
-    shown, changed = basis(described(plain)), basis(described(inputs))
+    raw = described(plain)
+    basis = projection(raw)
+    shown, changed = basis(raw), basis(described(inputs))
     alone = float((regress(shown, others, classes).left_out.argmax(1) == others).mean())
-    augmented = float((regress(changed, mine, classes)(shown).argmax(1) == others).mean())
-    among = float((regress(changed, mine, classes).left_out.argmax(1) == mine).mean())
-    network = subject.network()
-    fits = float((predictions_of(setting, network, inputs) == kept).mean())
-    reaches = float((predictions_of(setting, network, plain) == theirs).mean())
+    changing = regress(changed, mine, classes)
+    augmented = float((changing(shown).argmax(1) == others).mean())
+    among = float((changing.left_out.argmax(1) == mine).mean())
+    fits = float((predictions_of(setting, subject.network(), inputs) == kept).mean())
+    reaches = float((seen.predictions(setting, val)[two] == theirs).mean())
     error = math.sqrt(max(alone * (1 - alone), 0.01) * 2 / number)
     fall = alone - max(augmented, among)
     return Trial(

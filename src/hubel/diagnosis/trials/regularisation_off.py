@@ -7,6 +7,7 @@ from typing import Final
 
 import torch
 from torch import Tensor, nn
+from torch.optim import SGD, AdamW, Optimizer
 
 from hubel.diagnosis.evidence.setting import Setting
 from hubel.diagnosis.evidence.subject import Subject
@@ -46,8 +47,9 @@ def regularisation_off(setting: Setting, subject: Subject) -> Trial | Unknown:
             return Unknown(why="there are no 32 training pictures to learn from")
         clock = Clock.of()
         data = ready(samples, subject.network())
-        if not _regularised(setting, subject, data[0]):
-            return Unknown(why="the training has neither dropout nor weight decay to take away")
+        idle = _idle(setting, subject, data[0])
+        if idle is not None:
+            return idle
         starts = (True, False) if subject.fresh() is not None else (False,)
         sides = _sides(setting, subject, data, starts[0], clock)
         at_start = starts[0]
@@ -72,15 +74,47 @@ def regularisation_off(setting: Setting, subject: Subject) -> Trial | Unknown:
     )
 
 
-def _regularised(setting: Setting, subject: Subject, inputs: Tensor) -> bool:
-    """Return whether weights decay, or outputs differ where only dropout and its like do."""
+def _idle(setting: Setting, subject: Subject, inputs: Tensor) -> Trial | Unknown | None:
+    """Return an answer where there is nothing to take away, or only what can hold nothing back."""
     network = subject.network()
-    if any(group.get("weight_decay", 0) for group in subject.optimizer(network).param_groups):
-        return True
+    optimizer = subject.optimizer(network)
+    decays = any(group.get("weight_decay", 0) for group in optimizer.param_groups)
+    taken = _decayed(optimizer)
+    if taken > threshold("fit/over-regularised.decayed"):
+        return None
     with torch.no_grad():
         _set_as_trained(network, setting)
         noisy = answers(network, inputs[:32])
-        return not torch.equal(noisy, answers(set_still(network, setting), inputs[:32]))
+        if not torch.equal(noisy, answers(set_still(network, setting), inputs[:32])):
+            return None
+    if not decays:
+        return Unknown(why="the training has neither dropout nor weight decay to take away")
+    return Trial(
+        name="regularisation-off",
+        healthy=True,
+        evidence=f"there is no dropout, and in {STEPS} updates weight decay takes {taken:.1%} of "
+        "a weight",
+        measured={"decayed": taken},
+    )
+
+
+def _decayed(optimizer: Optimizer) -> float:
+    """Return the share of a weight that decay alone takes in STEPS updates; infinite if unknown.
+
+    η λ / (1 - μ) an update for SGD with momentum μ, η λ where decay is apart from the gradient
+    (loshchilov2019decoupled). Elsewhere it depends on how small the gradient is.
+    """
+    share = 0.0
+    for group in optimizer.param_groups:
+        decay, rate = float(group.get("weight_decay", 0.0)), float(group.get("lr", 0.0))
+        if not decay:
+            continue
+        if isinstance(optimizer, SGD):
+            rate /= max(1.0 - float(group.get("momentum", 0.0)), 1e-3)
+        elif not (isinstance(optimizer, AdamW) or group.get("decoupled_weight_decay")):
+            return math.inf
+        share = max(share, rate * decay * STEPS)
+    return share
 
 
 def _sides(

@@ -18,6 +18,7 @@ from hubel.diagnosis.trials.data_classes import (
 from hubel.diagnosis.trials.data_copies import validation_is_new
 from hubel.diagnosis.trials.data_layout import inputs_are_pictures
 from hubel.diagnosis.trials.data_noise import labels_are_right
+from hubel.diagnosis.trials.data_remembered import Remembering
 from hubel.diagnosis.trials.data_shift import validation_is_made_alike
 from hubel.diagnosis.trials.data_validation_labels import validation_labels_fit
 from hubel.diagnosis.trials.data_values import (
@@ -87,7 +88,7 @@ class Trials:
 
     def __init__(self, setting: Setting, subject: Subject | None) -> None:
         self._setting = setting
-        self._subject = subject
+        self._subject = None if subject is None else Remembering(subject)
         self.made: dict[str, Trial | Unknown] = {}
         """What was asked for, by name."""
 
