@@ -99,6 +99,7 @@ _ROWS: Final[tuple[Threshold, ...]] = (
     Threshold("loss/non-finite.skipped", 0.05, "share of updates that a scaler may skip", "hubel"),
     # gradients
     Threshold("gradient/vanishing.ratio", 1e-3, "‖w‖‖g‖ of first layers over last", "hubel"),
+    Threshold("gradient/vanishing.extreme", 1e-5, "the same, where two samples do", "calibrated"),
     Threshold("gradient/vanishing.update", 1e-4, "mean|Δw|/mean|w| of the first layers", "hubel"),
     Threshold("gradient/vanishing.share", 0.6, "share of the samples that must show it", "hubel"),
     Threshold("gradient/exploding.ratio", 70, "growth over time or depth", "hubel"),

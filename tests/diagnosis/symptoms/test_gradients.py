@@ -97,3 +97,12 @@ def test_signals_that_grow_over_depth_explode():
 
 def test_without_gradients_nothing_is_said_of_explosions():
     assert isinstance(read("gradient/exploding", case_of(fall(100))), Unknown)
+
+
+@pytest.mark.parametrize(("first", "kind"), [(1e-9, Sign), (1e-5, Unknown)])
+def test_two_samples_do_where_nothing_at_all_arrives(first, kind):
+    layers = [
+        layer(f"c{n}", gradient=size, ratio=1e-5, steps=(1, 2))
+        for n, size in enumerate((first, 1e-2, 1e-1))
+    ]
+    assert isinstance(read("gradient/vanishing", case_of(flat(100), **network(*layers))), kind)

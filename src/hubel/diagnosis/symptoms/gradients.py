@@ -31,10 +31,12 @@ def vanishes(case: Case) -> bool:
 def _vanishing(case: Case) -> Reading:
     layers = layers_of(case)
     samples = min((len(layer.rows) for layer in layers), default=0)
-    if len(layers) < FEWEST_LAYERS or samples < FEWEST_SAMPLES:
-        return Unknown(why="fewer than 2 layers or 3 samples of their gradients were recorded")
     falls = [fall for place in range(samples) if not math.isnan(fall := _fall(layers, place))]
-    if len(falls) < FEWEST_SAMPLES:
+    # Two samples do where both are far beyond all doubt.
+    extreme = len(falls) > 1 and max(falls) < threshold("gradient/vanishing.extreme")
+    if len(layers) < FEWEST_LAYERS or (samples < FEWEST_SAMPLES and not extreme):
+        return Unknown(why="fewer than 2 layers or 3 samples of their gradients were recorded")
+    if len(falls) < FEWEST_SAMPLES and not extreme:
         return Unknown(why="the gradients of the first or the last layer are all 0")
     limit = threshold("gradient/vanishing.ratio")
     share = fmean(fall < limit for fall in falls)
