@@ -366,3 +366,9 @@ def test_a_run_without_the_doctor_is_trained_again_with_it(watched):
     with pytest.raises(RunError) as caught:
         hubel.diagnose(watched)
     assert str(caught.value).endswith("hubel train digits --lr 0.3")
+
+
+def test_too_few_pairs_are_refused_before_anything_is_looked_at(watched):
+    with pytest.raises(UsageError, match="needs 2 pairs of retrains or more, not 1"):
+        hubel.diagnose(watched, treat=True, pairs=1)
+    assert watched.diagnosis() is None
