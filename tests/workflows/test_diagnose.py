@@ -192,7 +192,8 @@ def test_what_no_option_cures_is_not_treated(watched, monkeypatch):
     assert found.treatment is None
     assert "Nothing was tried" in found.notes[-1]
     install(monkeypatch, symptom("data/range", WELL))
-    assert hubel.diagnose(watched, treat=True, trials=False).notes == ()
+    found = hubel.diagnose(watched, treat=True, trials=False)
+    assert found.notes == ("Nothing was tried: there is nothing to treat.",)
 
 
 def test_a_training_that_has_not_begun(builders, tmp_path, monkeypatch):
