@@ -192,7 +192,8 @@ def test_what_no_option_cures_is_not_treated(watched, monkeypatch):
     assert found.treatment is None
     assert "Nothing was tried" in found.notes[-1]
     install(monkeypatch, symptom("data/range", WELL))
-    assert hubel.diagnose(watched, treat=True, trials=False).notes == ()
+    found = hubel.diagnose(watched, treat=True, trials=False)
+    assert found.notes == ("Nothing was tried: there is nothing to treat.",)
 
 
 def test_a_training_that_has_not_begun(builders, tmp_path, monkeypatch):
@@ -366,3 +367,9 @@ def test_a_run_without_the_doctor_is_trained_again_with_it(watched):
     with pytest.raises(RunError) as caught:
         hubel.diagnose(watched)
     assert str(caught.value).endswith("hubel train digits --lr 0.3")
+
+
+def test_too_few_pairs_are_refused_before_anything_is_looked_at(watched):
+    with pytest.raises(UsageError, match="needs 2 pairs of retrains or more, not 1"):
+        hubel.diagnose(watched, treat=True, pairs=1)
+    assert watched.diagnosis() is None

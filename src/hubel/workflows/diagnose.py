@@ -32,7 +32,7 @@ from hubel.workflows.own_pictures import planned
 from hubel.workflows.patient import subject_of
 from hubel.workflows.report import write_report
 from hubel.workflows.telemetry import Telemetry, read_telemetry
-from hubel.workflows.treat import treat
+from hubel.workflows.treat import check_numbers, treat
 from hubel.workflows.watching import Watcher
 
 Progress = Callable[[str, int, int], None]
@@ -75,7 +75,7 @@ def diagnose(
     options = gather_options(DiagnoseOptions, options, settings)
     for name in options.silence:
         look_up(SYMPTOMS, name, "symptom")
-    _seconds(options)
+    check_numbers(options.pairs, 1.0, _seconds(options))
     run = _run_of(subject)
     if run is not None:
         _refuse_for_run(run, options)

@@ -108,7 +108,7 @@ def try_candidates(
     changed. Errors: UsageError for numbers out of range, a run without a validation split, and
     where no candidate could be applied; RunError where files are damaged or pictures have changed.
     """
-    _check(pairs, share, budget)
+    check_numbers(pairs, share, budget)
     began = time.perf_counter()
     told = watcher or Watcher()
     original = original_of(run, source, trust_code=trust_code)
@@ -172,7 +172,8 @@ def sentence(treatment: Treatment) -> str:
     return text
 
 
-def _check(pairs: int, share: float, budget: float | None) -> None:
+def check_numbers(pairs: int, share: float, budget: float | None) -> None:
+    """Raise UsageError for numbers of a treatment that are out of range."""
     if pairs < 2:
         raise UsageError(f"A treatment needs 2 pairs of retrains or more, not {pairs}.")
     if not 0 < share <= 1:
