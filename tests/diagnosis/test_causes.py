@@ -108,16 +108,16 @@ def test_time_and_notes_come_last_however_certain():
 
 
 def test_what_explains_others_is_surer():
-    alone = combined(signs(data__range=0.6, labels__imbalance=0.7))
-    assert alone == pytest.approx({"data/range": 0.6, "labels/imbalance": 0.7})
-    found = signs(data__range=0.6, unit__dead=0.8, labels__imbalance=0.7)
+    alone = combined(signs(data__range=0.6, rate__clipped=0.7))
+    assert alone == pytest.approx({"data/range": 0.6, "rate/clipped": 0.7})
+    found = signs(data__range=0.6, unit__dead=0.8, rate__clipped=0.7)
     # 1 - (1 - .6)(1 - .5 x .8) = .76: more than .7, so the range comes first.
     assert combined(found)["data/range"] == pytest.approx(0.76)
     assert ranked(found)[0] == "data/range"
 
 
 def test_what_two_roots_explain_speaks_for_neither():
-    found = signs(data__range=0.6, labels__imbalance=0.7, fit__underfitting=0.9)
+    found = signs(data__range=0.6, rate__clipped=0.7, fit__underfitting=0.9)
     assert combined(found)["data/range"] == pytest.approx(0.6)
 
 

@@ -42,7 +42,7 @@ def test_certain_causes_and_plurals():
         "There is rate/too-high. This is certain. 2 other findings follow from it. "
         "The training accuracy is 30.0%."
     )
-    apart = [finding(name) for name in ("rate/too-high", "labels/noise", "data/too-few")]
+    apart = [finding(name) for name in ("rate/too-high", "labels/noise", "speed/loader-bound")]
     assert "2 more have causes of their own." in verdict(hubel_case(), apart, [], [])
 
 

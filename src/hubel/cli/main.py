@@ -128,6 +128,7 @@ def build_app(config: tuple[Path, dict[str, Any]] | None = None) -> App:
         version=lambda: hubel.__version__,
         help_epilogue="hubel VERB --help tells a verb's options. Start with: hubel train digits",
         config=defaults,
+        suppress_keyboard_interrupt=False,
         default_parameter=Parameter(negative_iterable=(), show_default=_shown_default),
     )
     for verb in VERBS:

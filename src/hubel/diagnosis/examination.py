@@ -79,13 +79,18 @@ def examine(
 def _readings(
     case: Case, silence: Collection[str], progress: Progress | None
 ) -> dict[str, Reading]:
-    """Ask every rule that is not silenced."""
+    """Ask every rule that is not silenced; one that fails is not answered, and ends nothing."""
     sought = [symptom for symptom in SYMPTOMS.values() if symptom.id not in silence]
     readings: dict[str, Reading] = {}
     for done, symptom in enumerate(sought):
         if progress is not None:
             progress(symptom.id, done, len(sought))
-        readings[symptom.id] = symptom.find(case)
+        try:
+            readings[symptom.id] = symptom.find(case)
+        except Exception as error:  # noqa: BLE001 - no diagnosis is lost because of one rule
+            first = (str(error).strip().splitlines() or [""])[0]
+            why = f"its rule failed ({type(error).__name__}: {first})"
+            readings[symptom.id] = Unknown(why=why)
     return readings
 
 

@@ -145,9 +145,9 @@ def _large_head(case: Case) -> Reading:
     harm = case.harm
     by_heart = harm.train_accuracy - harm.val_accuracy
     far = harm.reference - harm.val_accuracy > threshold("design/large-head.far")
-    guilty = harm.suffers and by_heart >= threshold("design/large-head.gap") and not far
+    guilty = harm.suffers and by_heart >= threshold("design/large-head.gap")
     differs = validation_differs(case) if guilty else None
-    guilty = guilty and differs is None
+    guilty = guilty and differs is None and not far
     return Sign(
         what=reading.what,
         evidence=f"{reading.evidence}; accuracy {harm.train_accuracy:.1%} in training, "

@@ -77,9 +77,10 @@ def left_over(outputs: Tensor, targets: Tensor) -> Tensor | None:
 def share_error(share: float, number: float) -> float:
     """Return the standard error of a share p of n: √(p(1 − p)/n), with p drawn to ½ by two answers.
 
-    It stays above 0 at 0 and 1. NaN where nothing was counted. Source: wilson1927.
+    It stays above 0 at 0 and 1. NaN where nothing was counted, and for what is no share (R² may be
+    below 0). Source: wilson1927.
     """
-    if not number > 0 or math.isnan(share):
+    if not number > 0 or not 0 <= share <= 1:
         return math.nan
     drawn = (share * number + 1) / (number + 2)
     return math.sqrt(drawn * (1 - drawn) / number)
