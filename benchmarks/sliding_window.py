@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.recording import Section
-from hubel.architectures import fully_convolutional, load
+from hubel.architectures import load
+from hubel.architectures.sliding import fully_convolutional
 
 GOAL = 5.0
 TOLERANCE = 1e-5

@@ -16,7 +16,8 @@ import torch
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from hubel.architectures import ARCHITECTURES, fully_convolutional, load
+from hubel.architectures import ARCHITECTURES, load
+from hubel.architectures.sliding import fully_convolutional
 from hubel.errors import UsageError
 from hubel.nn.auxiliary import WithAuxiliary
 

@@ -5,7 +5,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from tests.workflows.doctored import UNKNOWN, WELL, install, sign, symptom
+from tests.workflows.doctor.invented import UNKNOWN, WELL, install, sign, symptom
 
 import hubel
 from hubel.cli.main import run as command_line
@@ -18,7 +18,7 @@ from hubel.errors import RunError, SourceError, UsageError
 from hubel.results import Run, Treatment
 from hubel.results.files import write_json
 from hubel.workflows import diagnose as home
-from hubel.workflows.telemetry import write_record
+from hubel.workflows.doctor.telemetry import write_record
 
 
 def steps(number=20, loss=2.0):

@@ -3,18 +3,15 @@
 from hubel.architectures.architecture import Architecture, PublishedErrors, PublishedWeights
 from hubel.architectures.arguments import parse_arguments
 from hubel.architectures.loading import Loaded, choose_size, load, require_size
-from hubel.architectures.sliding.fully_convolutional import FullyConvolutional, fully_convolutional
 from hubel.architectures.table import ARCHITECTURES
 
 __all__ = [
     "ARCHITECTURES",
     "Architecture",
-    "FullyConvolutional",
     "Loaded",
     "PublishedErrors",
     "PublishedWeights",
     "choose_size",
-    "fully_convolutional",
     "load",
     "parse_arguments",
     "require_size",

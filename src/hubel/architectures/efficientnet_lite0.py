@@ -24,7 +24,6 @@ from typing import Final, Literal, NamedTuple, get_args
 
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.ops import StochasticDepth
 
 from hubel.architectures.architecture import Architecture, PublishedErrors, PublishedWeights
 from hubel.errors import UsageError
@@ -136,6 +135,8 @@ class InvertedResidual(nn.Module):
         ]
         self.layers = nn.Sequential(*layers)
         self.adds = stride == 1 and inputs == row.maps
+        from torchvision.ops import StochasticDepth  # here: importing it takes two seconds
+
         self.drop = StochasticDepth(drop, mode="row")
 
     def forward(self, inputs: Tensor) -> Tensor:

@@ -1,4 +1,7 @@
-"""Networks of other libraries: torchvision:NAME and timm:NAME, with fresh weights."""
+"""Networks of other libraries: torchvision:NAME and timm:NAME, with fresh weights.
+
+Both are imported when one of their networks is built: that takes seconds.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-import torchvision
 from torch import nn
 
 from hubel.errors import MissingExtraError, UsageError, close_matches
@@ -20,12 +22,14 @@ def build_torchvision(
     Auxiliary outputs are off; transformers get the picture's size; for `channels` other than 3
     the first convolution is built again. Errors: UsageError.
     """
-    known = torchvision.models.list_models(module=torchvision.models)
+    from torchvision import models
+
+    known = models.list_models(module=models)
     if name not in known:
         raise UsageError(f"torchvision has no network {name!r}: {_near(name, known)}")
     settings = {**sized(name, size), "num_classes": outputs, **arguments}
     try:
-        module = torchvision.models.get_model(name, weights=None, **settings)
+        module = models.get_model(name, weights=None, **settings)
     except (TypeError, ValueError, RuntimeError) as error:
         raise UsageError(f"torchvision:{name} cannot be built: {_sentence(error)}.") from error
     if channels == 3:
@@ -65,7 +69,9 @@ def library_shape(library: str, name: str) -> tuple[int, int, int]:
         timm = importlib.import_module("timm")
         channels, height, width = timm.models.get_pretrained_cfg(name).input_size
         return channels, height, width
-    entries = list(torchvision.models.get_model_weights(name))
+    from torchvision import models
+
+    entries = list(models.get_model_weights(name))
     size = entries[0].transforms.keywords["crop_size"] if entries else 224
     return 3, size, size
 

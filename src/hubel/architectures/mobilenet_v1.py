@@ -18,10 +18,10 @@ from collections import OrderedDict
 from typing import Final, NamedTuple
 
 from torch import nn
-from torchvision.ops import Conv2dNormActivation
 
 from hubel.architectures.architecture import Architecture, PublishedErrors, PublishedWeights
 from hubel.errors import UsageError
+from hubel.nn.normalised import conv_norm_activation
 
 
 class Row(NamedTuple):
@@ -54,10 +54,8 @@ def separable(inputs: int, outputs: int, stride: int) -> nn.Sequential:
     ordinary convolution (equation 5). Source: howard2017mobilenets (section 3.1).
     """
     return nn.Sequential(
-        Conv2dNormActivation(
-            inputs, inputs, 3, stride=stride, groups=inputs, activation_layer=nn.ReLU6
-        ),
-        Conv2dNormActivation(inputs, outputs, 1, activation_layer=nn.ReLU6),
+        conv_norm_activation(inputs, inputs, 3, stride=stride, groups=inputs, activation=nn.ReLU6),
+        conv_norm_activation(inputs, outputs, 1, activation=nn.ReLU6),
     )
 
 
@@ -71,7 +69,7 @@ def build(*, outputs: int, channels: int, size: int, width: float = 1.0) -> nn.M
         raise UsageError(f"mobilenet_v1's width multiplier must be above 0, not {width}.")
     maps = scaled(STEM, width)
     layers: list[nn.Module] = [
-        Conv2dNormActivation(channels, maps, 3, stride=2, activation_layer=nn.ReLU6)
+        conv_norm_activation(channels, maps, 3, stride=2, activation=nn.ReLU6)
     ]
     for row in TABLE_1:
         for repeat in range(row.repeats):

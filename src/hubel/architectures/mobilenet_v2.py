@@ -18,10 +18,10 @@ from collections import OrderedDict
 from typing import Final, NamedTuple
 
 from torch import Tensor, nn
-from torchvision.ops import Conv2dNormActivation
 
 from hubel.architectures.architecture import Architecture, PublishedErrors, PublishedWeights
 from hubel.errors import UsageError
+from hubel.nn.normalised import conv_norm_activation
 
 
 class Row(NamedTuple):
@@ -63,12 +63,10 @@ class InvertedResidual(nn.Module):
         wide = inputs * expansion
         layers: list[nn.Module] = []
         if expansion != 1:
-            layers.append(Conv2dNormActivation(inputs, wide, 1, activation_layer=nn.ReLU6))
+            layers.append(conv_norm_activation(inputs, wide, 1, activation=nn.ReLU6))
         layers += [
-            Conv2dNormActivation(
-                wide, wide, 3, stride=stride, groups=wide, activation_layer=nn.ReLU6
-            ),
-            Conv2dNormActivation(wide, maps, 1, activation_layer=None),
+            conv_norm_activation(wide, wide, 3, stride=stride, groups=wide, activation=nn.ReLU6),
+            conv_norm_activation(wide, maps, 1, activation=None),
         ]
         self.layers = nn.Sequential(*layers)
         self.adds = stride == 1 and inputs == maps
@@ -89,7 +87,7 @@ def build(*, outputs: int, channels: int, size: int, width: float = 1.0) -> nn.M
         raise UsageError(f"mobilenet_v2's width multiplier must be above 0, not {width}.")
     maps = scaled(STEM, width)
     layers: list[nn.Module] = [
-        Conv2dNormActivation(channels, maps, 3, stride=2, activation_layer=nn.ReLU6)
+        conv_norm_activation(channels, maps, 3, stride=2, activation=nn.ReLU6)
     ]
     for row in TABLE_2:
         for repeat in range(row.repeats):
@@ -98,7 +96,7 @@ def build(*, outputs: int, channels: int, size: int, width: float = 1.0) -> nn.M
             layers.append(InvertedResidual(maps, wanted, expansion=row.expansion, stride=stride))
             maps = wanted
     last = scaled(HEAD, max(1.0, width))
-    layers.append(Conv2dNormActivation(maps, last, 1, activation_layer=nn.ReLU6))
+    layers.append(conv_norm_activation(maps, last, 1, activation=nn.ReLU6))
     network = nn.Sequential(
         OrderedDict[str, nn.Module](
             features=nn.Sequential(*layers),

@@ -32,10 +32,10 @@ from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torchvision.ops import Conv2dNormActivation
 
 from hubel.architectures.architecture import Architecture, PublishedErrors
 from hubel.errors import UsageError
+from hubel.nn.normalised import conv_norm_activation
 
 
 class Stage(NamedTuple):
@@ -72,12 +72,10 @@ class ShuffleUnit(nn.Module):
         narrow = maps // BOTTLENECK
         wide = maps - inputs if stride == 2 else maps
         self.branch = nn.Sequential(
-            Conv2dNormActivation(inputs, narrow, 1, groups=first),
+            conv_norm_activation(inputs, narrow, 1, groups=first),
             nn.ChannelShuffle(groups),
-            Conv2dNormActivation(
-                narrow, narrow, 3, stride=stride, groups=narrow, activation_layer=None
-            ),
-            Conv2dNormActivation(narrow, wide, 1, groups=groups, activation_layer=None),
+            conv_norm_activation(narrow, narrow, 3, stride=stride, groups=narrow, activation=None),
+            conv_norm_activation(narrow, wide, 1, groups=groups, activation=None),
         )
         self.shortcut = nn.AvgPool2d(3, stride=2, padding=1) if stride == 2 else None
         self.relu = nn.ReLU(inplace=True)
@@ -94,7 +92,7 @@ def features(channels: int, groups: int, scale: float) -> nn.Sequential:
     """Return conv1 to stage4: (n, channels, s, s) becomes (n, maps of stage4, s / 32, s / 32)."""
     maps = _multiple(STEM * 2 ** max(-1, math.floor(math.log2(scale))), groups)
     layers: list[nn.Module] = [
-        Conv2dNormActivation(channels, maps, 3, stride=2),
+        conv_norm_activation(channels, maps, 3, stride=2),
         nn.MaxPool2d(3, stride=2, padding=1),
     ]
     for stage in TABLE_1:

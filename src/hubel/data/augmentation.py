@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchvision.transforms import v2
 
 from hubel.data.randomness import Hashes, hashes, one_seed, uniforms
 from hubel.errors import UsageError, close_matches
@@ -167,6 +166,8 @@ class Augmentation:
         """Apply randaugment to each picture of uint8 (N, S, S, C) with 1 or 3 channels."""
         if "randaugment" not in self.names:
             return batch
+        from torchvision.transforms import v2
+
         transform = v2.RandAugment()
         with _seeded(one_seed(self.seed, epoch, step, _BATCH, 0)):
             changed = [transform(picture.permute(2, 0, 1)).permute(1, 2, 0) for picture in batch]
@@ -179,13 +180,15 @@ class Augmentation:
 
         Blended targets are float32 (N, num_classes). Where both are named, each batch takes one.
         """
+        if not {"mixup", "cutmix", "erasing"} & set(self.names):
+            return inputs, targets
+        from torchvision.transforms import v2
+
         blends = [
             blend(num_classes=self.num_classes)
             for name, blend in (("mixup", v2.MixUp), ("cutmix", v2.CutMix))
             if name in self.names
         ]
-        if not blends and "erasing" not in self.names:
-            return inputs, targets
         with _seeded(one_seed(self.seed, epoch, step, _BATCH, 1)):
             if "erasing" in self.names:
                 erase = v2.RandomErasing(p=1.0)

@@ -16,13 +16,11 @@ from typing import Final, Literal, NamedTuple, Protocol, TypeAlias, final
 
 import torch
 from torch import Tensor, nn
-from torchvision.ops import Conv2dNormActivation
 
 from hubel.errors import UsageError
+from hubel.nn.normalised import Kernel, conv_norm_activation
 
 EPSILON: Final = 1e-3  # of batch normalisation in the released Inception networks
-
-Kernel: TypeAlias = int | tuple[int, int]
 
 
 class Conv(NamedTuple):
@@ -80,7 +78,7 @@ def normalised(
 ) -> nn.Module:
     """Return convolution, batch normalisation and ReLU."""
     norm = partial(nn.BatchNorm2d, eps=EPSILON)
-    return Conv2dNormActivation(inputs, outputs, kernel, stride, padding, norm_layer=norm)
+    return conv_norm_activation(inputs, outputs, kernel, stride=stride, padding=padding, norm=norm)
 
 
 @final

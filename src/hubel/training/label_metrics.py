@@ -7,7 +7,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from hubel.results import ClassScore, Metric
 from hubel.training.intervals import Floats, Statistic, bootstrap, mean_of, wilson
@@ -53,6 +52,8 @@ def label_metrics(
 
 def average_precisions(scores: Floats, truth: NDArray[np.generic]) -> Floats:
     """Return each label's average precision Σ (Rₖ − Rₖ₋₁) Pₖ; NaN where the label never occurs."""
+    from sklearn.metrics import average_precision_score
+
     present = np.asarray(truth, dtype=bool)
     return np.array(
         [
@@ -81,6 +82,8 @@ def _best_threshold(believed: Floats, present: NDArray[np.bool_]) -> float:
     """Return the threshold of the highest F1 for one label."""
     if not present.any() or present.all():
         return DEFAULT_THRESHOLD
+    from sklearn.metrics import precision_recall_curve
+
     precision, recall, candidates = precision_recall_curve(present, believed)
     twice = precision[:-1] + recall[:-1]
     products = 2 * precision[:-1] * recall[:-1]

@@ -8,7 +8,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, log_softmax, softmax
-from sklearn.metrics import confusion_matrix
 
 from hubel.results import ClassScore, Metric, Task
 from hubel.training.intervals import Floats, bootstrap, mean_of, wilson
@@ -78,6 +77,8 @@ def confusion(
     """Return how often each class (row) got each answer (column)."""
     if len(truth) == 0:
         return tuple((0,) * classes for _ in range(classes))
+    from sklearn.metrics import confusion_matrix
+
     counts = confusion_matrix(truth, answers, labels=np.arange(classes))
     return tuple(tuple(int(count) for count in row) for row in counts)
 

@@ -25,14 +25,14 @@ from hubel.results import Diagnosis, Prescription, Run, SymptomEntry
 from hubel.results.files import write_json
 from hubel.training.duration import parse_duration
 from hubel.training.provenance import provenance
-from hubel.workflows.beforehand import Beforehand, beforehand
-from hubel.workflows.changing import changed, command_of
+from hubel.workflows.doctor.beforehand import Beforehand, beforehand
+from hubel.workflows.doctor.changing import changed, command_of
+from hubel.workflows.doctor.patient import subject_of
+from hubel.workflows.doctor.telemetry import Telemetry, read_telemetry
+from hubel.workflows.doctor.treat import check_numbers, treat
 from hubel.workflows.keeping import kept_options
 from hubel.workflows.own_pictures import planned
-from hubel.workflows.patient import subject_of
 from hubel.workflows.report import write_report
-from hubel.workflows.telemetry import Telemetry, read_telemetry
-from hubel.workflows.treat import check_numbers, treat
 from hubel.workflows.watching import Watcher
 
 Progress = Callable[[str, int, int], None]

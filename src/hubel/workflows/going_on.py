@@ -13,7 +13,7 @@ from hubel.training.logs import CsvLog, TensorBoardLog
 from hubel.training.loop import Ending, Interrupted, Trainer
 from hubel.training.nonfinite import NonFiniteLog
 from hubel.workflows.caching import close_cache
-from hubel.workflows.doctor import Doctor
+from hubel.workflows.doctor.during import Doctor
 from hubel.workflows.finishing import finish
 from hubel.workflows.interrupts import graceful
 from hubel.workflows.restoring import Keeper

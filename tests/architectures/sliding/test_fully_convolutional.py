@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from hubel.architectures import fully_convolutional, load
+from hubel.architectures import load
+from hubel.architectures.sliding import fully_convolutional
 from hubel.errors import UsageError
 
 

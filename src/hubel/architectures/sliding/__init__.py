@@ -1,1 +1,5 @@
-"""Any classifier as a network that slides over larger pictures."""
+"""Networks as fully convolutional ones, of which one pass answers every position of a window."""
+
+from hubel.architectures.sliding.fully_convolutional import FullyConvolutional, fully_convolutional
+
+__all__ = ["FullyConvolutional", "fully_convolutional"]

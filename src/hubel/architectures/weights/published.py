@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-import torchvision
 from torch import Tensor
 
 from hubel.architectures.architecture import PublishedWeights
@@ -102,9 +101,11 @@ def _offline(name: str) -> str:
 
 def _torchvision_entry(name: str, entry: str | None) -> Any:
     """Return an entry of torchvision's enumeration of weights."""
-    known = torchvision.models.list_models(module=torchvision.models)
+    from torchvision import models  # here: importing it takes two seconds
+
+    known = models.list_models(module=models)
     look_up(dict.fromkeys(known), name, "network of torchvision")
-    enumeration: Any = torchvision.models.get_model_weights(name)
+    enumeration: Any = models.get_model_weights(name)
     if entry is None:
         return enumeration.DEFAULT
     return look_up(enumeration.__members__, entry, f"entry of torchvision:{name}'s weights")
@@ -122,6 +123,8 @@ def _torchvision_reading(name: str) -> Reading:
 
 def _torchvision_state(name: str) -> dict[str, Tensor]:
     """Fetch weights by torchvision, and bring them into the order of its network."""
+    from torchvision import models
+
     model, _, entry = name.partition(".")
     weights = _torchvision_entry(model, entry)
     _refuse_damaged(weights.url)
@@ -134,7 +137,7 @@ def _torchvision_state(name: str) -> dict[str, Tensor]:
     if "aux_logits" in settings:
         settings |= {"aux_logits": True, "init_weights": False}
     with torch.device("meta"):
-        names = list(torchvision.models.get_model(model, weights=None, **settings).state_dict())
+        names = list(models.get_model(model, weights=None, **settings).state_dict())
     known = {key: state[key] for key in names if key in state}
     return known | {key: tensor for key, tensor in state.items() if key not in names}
 

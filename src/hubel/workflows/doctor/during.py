@@ -28,11 +28,11 @@ from hubel.training.events import Observer, Refusal, StepEvent
 from hubel.training.loop import Trainer
 from hubel.training.provenance import provenance
 from hubel.training.settings import Settings
-from hubel.workflows.describing import describe, first_look, weights_digest
-from hubel.workflows.judging import Judge
-from hubel.workflows.probing import Prober, pictures_at, some_pictures
-from hubel.workflows.sampling import Sampling
-from hubel.workflows.telemetry import STAGE, Telemetry, cut, read_telemetry, write_telemetry
+from hubel.workflows.doctor.describing import describe, first_look, weights_digest
+from hubel.workflows.doctor.judging import Judge
+from hubel.workflows.doctor.probing import Prober, pictures_at, some_pictures
+from hubel.workflows.doctor.sampling import Sampling
+from hubel.workflows.doctor.telemetry import STAGE, Telemetry, cut, read_telemetry, write_telemetry
 
 _NAMED: Final = 3
 

@@ -30,11 +30,11 @@ from hubel.training.optimizers import build_optimizer
 from hubel.training.outputs import LossFunction, losses_of
 from hubel.training.settings import Settings, settings_of
 from hubel.workflows.assembling import Network, build_network, loss_of
-from hubel.workflows.describing import weights_digest
+from hubel.workflows.doctor.describing import weights_digest
+from hubel.workflows.doctor.probing import spread
+from hubel.workflows.doctor.telemetry import read_telemetry
 from hubel.workflows.keeping import kept_options
 from hubel.workflows.own_pictures import own_dataset
-from hubel.workflows.probing import spread
-from hubel.workflows.telemetry import read_telemetry
 from hubel.workflows.transfer import run_of, take_weights
 
 _BLENDING: Final = frozenset({"mixup", "cutmix"})

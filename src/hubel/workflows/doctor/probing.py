@@ -22,7 +22,7 @@ from hubel.diagnosis.watching.units import unit_row, with_outputs
 from hubel.results import Task
 from hubel.training.loop import Trainer
 from hubel.training.outputs import autocast, hits, logits_of, losses_of, share_of_right
-from hubel.workflows.sampling import PROBED
+from hubel.workflows.doctor.sampling import PROBED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

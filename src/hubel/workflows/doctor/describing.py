@@ -23,7 +23,7 @@ from hubel.results import Task
 from hubel.training.checkpoint import digest_of
 from hubel.training.loop import Trainer
 from hubel.training.outputs import forward, logits_of, losses_of
-from hubel.workflows.probing import Pictures
+from hubel.workflows.doctor.probing import Pictures
 
 _SAMPLED: Final = 4096
 _KINDS: Final[dict[str, LossKind]] = {

@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import hubel
 from doctored import QUICK, Listen
 from hubel.errors import UsageError
 from hubel.options import TrainOptions
 from hubel.results import Diagnosis, Prescription, Run
-from hubel.workflows import pairing
-from hubel.workflows.changing import changed
-from hubel.workflows.pairing import original_of, picture_scores, retrain, short_options
-from hubel.workflows.treat import (
+from hubel.workflows.doctor import pairing
+from hubel.workflows.doctor.changing import changed
+from hubel.workflows.doctor.pairing import original_of, picture_scores, retrain, short_options
+from hubel.workflows.doctor.treat import (
     Candidate,
     candidates_of,
     treat,
@@ -49,7 +49,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> list[TrainOptions]:
         scores = (np.random.default_rng(options.seed).random(200) < share).astype(np.float64)
         return pairing.Retrain(scores=scores, seconds=1.0)
 
-    monkeypatch.setattr("hubel.workflows.treat.retrain", score)
+    monkeypatch.setattr("hubel.workflows.doctor.treat.retrain", score)
     return asked
 
 

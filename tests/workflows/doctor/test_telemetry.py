@@ -23,7 +23,7 @@ from hubel.diagnosis.evidence.setting import ModuleFact, OptimizerFact, Setting
 from hubel.errors import RunError
 from hubel.results import Run
 from hubel.results.files import DIGEST, digest_of
-from hubel.workflows.telemetry import cut, read_record, read_telemetry, write_record
+from hubel.workflows.doctor.telemetry import cut, read_record, read_telemetry, write_record
 
 
 def setting() -> Setting:

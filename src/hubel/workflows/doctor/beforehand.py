@@ -25,11 +25,11 @@ from hubel.tracing.stand_ins import randomness_kept
 from hubel.training.distribution import ALONE
 from hubel.training.loop import Trainer
 from hubel.workflows.checks import check_fresh, check_source
-from hubel.workflows.describing import describe, first_look
+from hubel.workflows.doctor.describing import describe, first_look
+from hubel.workflows.doctor.patient import Patient
+from hubel.workflows.doctor.probing import Prober, some_pictures
 from hubel.workflows.locking import RunLock
-from hubel.workflows.patient import Patient
 from hubel.workflows.preparing import begin
-from hubel.workflows.probing import Prober, some_pictures
 from hubel.workflows.session import Session
 from hubel.workflows.trainable import require_labels
 from hubel.workflows.transfer import like_run, run_of

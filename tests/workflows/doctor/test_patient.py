@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import hubel
 from doctored import QUICK, Weigh
@@ -18,8 +18,8 @@ from hubel.errors import RunError
 from hubel.results import Choice, Plan, Run
 from hubel.results.files import write_json
 from hubel.training.checkpoint import load_newest
-from hubel.workflows.patient import subject_of
-from hubel.workflows.telemetry import read_telemetry, write_record
+from hubel.workflows.doctor.patient import subject_of
+from hubel.workflows.doctor.telemetry import read_telemetry, write_record
 from pictures import make_folder
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hubel.workflows.sampling import Sampling
+from hubel.workflows.doctor.sampling import Sampling
 
 
 def test_the_first_updates_are_measured_and_then_one_in_sixteen() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import hubel
 from doctored import QUICK, Listen, Weigh
@@ -18,7 +18,7 @@ from hubel.diagnosis.evidence.record import Record
 from hubel.results import Run
 from hubel.training.events import StepEvent
 from hubel.training.loop import Interrupted
-from hubel.workflows.telemetry import Telemetry, read_telemetry
+from hubel.workflows.doctor.telemetry import Telemetry, read_telemetry
 from pictures import make_folder
 
 
@@ -191,7 +191,7 @@ def test_a_doctor_that_fails_goes_and_the_training_stays(
     def broken(*_: Any) -> None:
         raise ValueError("no rows today")
 
-    monkeypatch.setattr("hubel.workflows.doctor.batch_row", broken)
+    monkeypatch.setattr("hubel.workflows.doctor.during.batch_row", broken)
     listen = Listen()
     run = hubel.train(folder, out=tmp_path / "run", watcher=listen, ema=0.9, **QUICK)
     assert listen.of_the_doctor == [

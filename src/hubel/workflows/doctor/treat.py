@@ -17,8 +17,8 @@ from hubel.options import TrainOptions
 from hubel.results import Diagnosis, Run, Treatment
 from hubel.results.files import write_json
 from hubel.training.gains import gain_of, level_of
-from hubel.workflows.changing import changed, command_of
-from hubel.workflows.pairing import Floats, Original, original_of, retrain, short_options
+from hubel.workflows.doctor.changing import changed, command_of
+from hubel.workflows.doctor.pairing import Floats, Original, original_of, retrain, short_options
 from hubel.workflows.watching import Watcher
 
 MOST_ATTEMPTS: Final = 3

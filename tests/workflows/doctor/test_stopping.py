@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import hubel
 from doctored import QUICK, Listen, fall_ill
@@ -53,7 +53,7 @@ def test_an_illness_of_a_later_pass_is_seen(
 def test_the_end_of_a_pass_is_looked_at_after_an_early_look(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hubel.workflows.sampling._EXAMINED", (3,))
+    monkeypatch.setattr("hubel.workflows.doctor.sampling._EXAMINED", (3,))
     fall_ill(
         monkeypatch,
         lambda case: (
@@ -72,7 +72,7 @@ def test_the_end_of_a_pass_is_looked_at_after_an_early_look(
 def test_what_shows_only_at_the_end_is_said(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hubel.workflows.sampling.Sampling.examined", lambda *_, **__: False)
+    monkeypatch.setattr("hubel.workflows.doctor.sampling.Sampling.examined", lambda *_, **__: False)
     fall_ill(monkeypatch, lambda case: bool(case.record.steps))
     listen = Listen()
     hubel.train(folder, out=tmp_path / "run", watcher=listen, **QUICK)

@@ -10,7 +10,7 @@ import pytest
 
 from hubel.errors import UsageError
 from hubel.options import TrainOptions
-from hubel.workflows.changing import changed, command_of
+from hubel.workflows.doctor.changing import changed, command_of
 
 
 @pytest.mark.parametrize(
