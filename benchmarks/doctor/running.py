@@ -13,7 +13,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.doctor.cases import Case
+from benchmarks.doctor.cases import BENCHES, Case
+from benchmarks.doctor.data import load
 from benchmarks.doctor.executing import Arm, execute
 
 _SOURCE: Final = Path(__file__).parents[2] / "src" / "hubel"
@@ -58,9 +59,14 @@ class Store:
         return f"{case.digest()}-{self._digests[arm]}"
 
     def has(self, case: Case, arm: Arm) -> bool:
-        """Return whether a run is known, and nothing that it depends on has changed since."""
+        """Return whether a run is known, and nothing that it depends on has changed since.
+
+        One whose process ended before it did is not known.
+        """
         line = self.lines.get((case.key, arm))
-        return line is not None and line["digest"] == self.digest(case, arm)
+        if line is None or line["status"] == "crashed":
+            return False
+        return line["digest"] == self.digest(case, arm)
 
     def add(self, case: Case, arm: Arm, line: dict[str, Any]) -> None:
         """Keep a finished run."""
@@ -136,6 +142,8 @@ def run_all(
     if not jobs:
         return
     print(f"{len(jobs)} runs to make", file=sys.stderr, flush=True)
+    for pictures in {BENCHES[case.bench].pictures for case, _ in jobs}:
+        load(pictures, folder)  # here, once: the processes find it made
     todo = iter(jobs)
     team = [Worker(folder) for _ in range(min(workers, len(jobs)))]
     done, started = 0, time.monotonic()

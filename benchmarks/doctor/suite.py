@@ -162,6 +162,18 @@ class Runs:
             if arm == "doctor" and key in self._cases and line.get("diagnosis") is None
         ]
 
+    def failed_rules(self) -> list[str]:
+        """Return the rules that raised an error, with the first run in which they did and why."""
+        found: dict[str, tuple[int, str]] = {}
+        for (key, arm), line in self._lines.items():
+            if arm != "doctor" or key not in self._cases:
+                continue
+            for name, reading in (line.get("readings") or {}).items():
+                if "raised" in reading:
+                    number, first = found.get(name, (0, f"{key}: {reading['raised']}"))
+                    found[name] = number + 1, first
+        return [f"{name}: {number} runs, first {first}" for name, (number, first) in found.items()]
+
     def judged(self, tool: str, cases: Sequence[Case]) -> list[Judged]:
         """Return what a tool said of faulty runs."""
         found: list[Judged] = []
@@ -222,6 +234,8 @@ def section(cases: Mapping[str, Case], runs: Runs, half: str | None) -> Section:
                     for one in runs.controls]),
         Table(title="Runs without a diagnosis", header=("run",),
               rows=[(one,) for one in runs.broken()]),
+        Table(title="Rules that failed with an error", header=("rule",),
+              rows=[(one,) for one in runs.failed_rules()]),
     ]  # fmt: skip
     same, pairs = runs.same_bits()
     own = scores[HUBEL]

@@ -100,6 +100,13 @@ def test_underfitting_is_what_nothing_else_explains():
     assert says(name, case(suffers=harm(reference=math.nan))) == "unknown"
 
 
+def test_a_loss_that_falls_in_a_training_of_unknown_length_is_no_underfitting_yet():
+    falling = [2.3 * 0.99**step for step in range(300)]
+    annealed = {"losses": falling, "rates": lambda at: 0.1 * (301 - at) / 300}
+    assert says("fit/underfitting", case(**annealed)) == "observation"
+    assert says("fit/underfitting", case(**annealed, planned_steps=300)) == "alarm"
+
+
 def rows(losses, shares, pictures=500):
     return [
         EvaluationRow(
@@ -205,13 +212,14 @@ def test_too_short():
     assert says(name, case(losses=steep[:20])) == "unknown"
 
 
-def swap(trained_share, evaluated, drift, difference=0.6):
+def swap(trained_share, evaluated, drift, difference=0.6, p=0.5):
     return {
         "mode-swap": (
             difference <= 0.5,
             {
-                "train_loss": 0.2, "eval_loss": 1.0, "difference": difference, "number": 256,
+                "train_loss": 0.2, "eval_loss": 1.0, "difference": difference, "p": p,
                 "train_accuracy": trained_share, "eval_accuracy": evaluated, "drift:bn": drift,
+                "number": 256,
             },
         )
     }  # fmt: skip
@@ -226,6 +234,10 @@ def test_modes_that_disagree():
         assert says(name, sound) == "well"
         assert says(name, case(swap(0.98, 0.6, 2.0), suffers=harm(False))) == "well"
         assert says(name, case(swap(0.98, 0.6, 2.0), modules=CONV)) == "well"
+    few = swap(0.98, 0.94, 2.0, p=1e-4)
+    assert says("normalisation/train-eval", case(few)) == "alarm"
+    assert says("normalisation/train-eval", case(swap(0.98, 0.94, 2.0, p=0.1))) == "observation"
+    assert says("normalisation/train-eval", case(swap(0.98, 0.94, 0.1, p=1e-4))) == "observation"
     slow = ModuleFact(path="bn", kind="BatchNorm2d", details={"momentum": 1e-4})
     reading = FIND["normalisation/drift"](case(swap(0.98, 0.6, 2.0), modules=(slow,)))
     assert reading.where == ("bn",)

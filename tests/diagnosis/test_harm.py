@@ -114,3 +114,15 @@ def test_errors_and_fall_stand_in_it():
     assert harm.train_accuracy == pytest.approx(0.95)
     assert harm.val_error == pytest.approx(math.sqrt(0.9 * 0.1 / 500), rel=0.02)
     assert harm.fall == pytest.approx(2 / 2.3, rel=0.02)
+
+
+def test_without_validation_it_says_that_training_pictures_were_measured():
+    kept = record(train=math.nan, val=(), losses=(5, 1))
+    held = Trial(
+        name="held-out", healthy=True, evidence="",
+        measured={"train_accuracy": 0.5, "train_error": 0.02},
+    )  # fmt: skip
+    harm = harm_of(kept, floor(), setting=TOLD, held_out=held)
+    assert (harm.on, harm.val_accuracy) == ("training", 0.5)
+    assert "training in evaluation mode 50.0%" in harm.evidence
+    assert harm_of(record(val=(0.9,)), floor(), setting=TOLD).on == "validation"

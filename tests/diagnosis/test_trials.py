@@ -368,3 +368,13 @@ def test_sixteen_pictures_are_balanced_over_classes():
     told = setting_of(subject_of(plain()))
     chosen = targets[balanced(told, targets, 12, torch.Generator().manual_seed(0))]
     assert sorted(chosen.bincount().tolist()) == [4, 4, 4]
+
+
+def test_a_short_training_that_stands_still_is_ended():
+    falling = [2.0 - 0.004 * update for update in range(300)]
+    plateau = [2.0 + 0.01 * (-1) ** update for update in range(300)]
+    assert not any(bench.stands_still(falling[:number]) for number in range(301))
+    ended = [number for number in range(301) if bench.stands_still(plateau[:number])]
+    assert ended[0] == 120
+    late = [2.0] * 60 + [2.0 - 0.01 * update for update in range(100)]
+    assert not any(bench.stands_still(late[:number]) for number in range(161))

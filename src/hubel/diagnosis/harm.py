@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final, Literal
 
 from hubel.diagnosis.evidence.record import EvaluationRow, Record, StepRow
 from hubel.diagnosis.evidence.setting import Setting
@@ -26,7 +27,8 @@ class Harm:
     train_accuracy: float
     """Of the last tenth of the steps, on the pictures as trained on."""
     val_accuracy: float
-    """Of the last evaluation on validation, in evaluation mode. R² where targets are numbers."""
+    """Of the last evaluation on validation, in evaluation mode; without validation, of training
+    pictures in evaluation mode: see `on`. R² where targets are numbers."""
     chance: float
     """Share of the most frequent label."""
     reference: float
@@ -39,6 +41,8 @@ class Harm:
     reference_error: float = math.nan
     fall: float = math.nan
     """Share of the first loss that the last tenth of the steps has lost."""
+    on: Literal["validation", "training"] = "validation"
+    """What pictures `val_accuracy` is of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,9 +126,11 @@ def _numbers(
     different = min(pictures, setting.pictures or pictures) if setting else pictures
     validated = _validated(record)
     val, val_error = math.nan, math.nan
+    on: Literal["validation", "training"] = "validation"
     if "val_accuracy" in held or "train_accuracy" in held:
         split = "val" if "val_accuracy" in held else "train"
         val, val_error = held[f"{split}_accuracy"], held[f"{split}_error"]
+        on = "validation" if split == "val" else "training"
     elif validated:
         val = validated[-1].accuracy
         val_error = share_error(val, validated[-1].pictures)
@@ -144,6 +150,7 @@ def _numbers(
         train_error=share_error(train, different),
         val_error=val_error,
         reference_error=floor_error,
+        on=on,
         fall=(course.first - course.last) / abs(course.first) if course.first else math.nan,
     )
 
@@ -278,10 +285,13 @@ def _validated(record: Record) -> list[EvaluationRow]:
     ]
 
 
+_ON: Final = {"validation": "validation", "training": "training in evaluation mode"}
+
+
 def _words(numbers: Harm) -> str:
     parts = (
         ("training", numbers.train_accuracy, numbers.train_error),
-        ("validation", numbers.val_accuracy, numbers.val_error),
+        (_ON[numbers.on], numbers.val_accuracy, numbers.val_error),
         ("chance", numbers.chance, math.nan),
         ("a simple classifier", numbers.reference, numbers.reference_error),
     )

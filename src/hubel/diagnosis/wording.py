@@ -102,7 +102,7 @@ def _state(case: Case) -> str:
     reached = harm.train_accuracy if math.isnan(harm.val_accuracy) else harm.val_accuracy
     if math.isnan(reached):
         return ""
-    where = "training" if math.isnan(harm.val_accuracy) else "validation"
+    where = "training" if math.isnan(harm.val_accuracy) else harm.on
     return f"The {where} accuracy is {reached:.1%}{_beside(harm)}."
 
 

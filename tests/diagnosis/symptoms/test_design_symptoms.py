@@ -14,6 +14,8 @@ from hubel.diagnosis.symptom import Sign, Unknown, Well
 from hubel.diagnosis.symptoms.design import SYMPTOMS
 from hubel.diagnosis.trials.trial import Trial
 
+FIND = {one.id: one.find for one in SYMPTOMS}
+
 
 def conv(inputs, outputs, kernel=3, **changes):
     return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, **changes)
@@ -189,3 +191,40 @@ def test_kernels_that_meet_only_padding_are_a_reduction_that_came_too_early():
     found = look("design/early-downsampling", subject=net, suffers=True, train=0.5, val=0.5)
     assert found.confirmed
     assert "never meet a pixel" in found.what
+
+
+def schedule_to(rate):
+    return [replace(row, lr=0.1 if row.step < 20 else rate) for row in falling(0.97)]
+
+
+def test_a_loss_that_falls_still_does_not_acquit_the_design_once_the_schedule_has_ended():
+    low = {"subject": DEAF, "input_shape": (1, 32, 32), "suffers": True, "train": 0.5, "val": 0.5}
+    assert look("design/small-field", rows=schedule_to(0.001), **low).confirmed
+    assert not look("design/small-field", rows=schedule_to(0.05), **low).confirmed
+
+
+@pytest.mark.parametrize("error", [0.9, 0.0])
+def test_a_design_is_to_blame_where_its_network_cannot_learn_sixteen_pictures(error):
+    found = case(subject=SQUEEZED, suffers=True, train=0.1, val=0.1)
+    found.trials.made["one-batch"] = Trial(
+        name="one-batch", healthy=error == 0, evidence="", measured={"error_sane": error}
+    )
+    assert FIND["design/bottleneck"](found).confirmed is (error > 0)
+
+
+@pytest.mark.parametrize(
+    ("evaluated", "drifted", "confirmed"),
+    [(0.5, True, True), (0.22, True, False), (0.5, False, False)],
+)
+def test_dropout_before_normalisation_is_to_blame_where_statistics_drifted(
+    evaluated, drifted, confirmed
+):
+    found = case(subject=DROPPED)
+    found.trials.made["mode-swap"] = Trial(
+        name="mode-swap",
+        healthy=True,
+        evidence="a swap",
+        measured={"train_loss": 0.2, "eval_loss": evaluated},
+        where=("3",) if drifted else (),
+    )
+    assert FIND["design/dropout-before-normalisation"](found).confirmed is confirmed

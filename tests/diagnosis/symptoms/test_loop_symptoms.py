@@ -124,3 +124,11 @@ def test_clipping_before_unscaling():
     assert look("loop/clipping-order", events=seen).confirmed
     assert isinstance(look("loop/clipping-order"), Well)
     assert isinstance(look("loop/clipping-order", rows=[]), Unknown)
+
+
+def test_gradients_that_are_cleared_unused():
+    detail = "270 of 276 batches"
+    found = look("loop/not-stepping", events=[(events.CLEARED_WITHOUT_STEP, detail)])
+    assert isinstance(found, Sign)
+    assert (found.confirmed, found.confidence) == (True, 1.0)
+    assert detail in found.evidence

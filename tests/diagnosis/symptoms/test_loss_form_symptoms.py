@@ -5,13 +5,15 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.diagnosis.facts_cases import LOSS, MODULES, labels, look, steps
+from tests.diagnosis.facts_cases import LOSS, MODULES, case, labels, look, steps
 from torch import nn
 
 from hubel.diagnosis.evidence import events
 from hubel.diagnosis.evidence.loss_reading import read_loss
 from hubel.diagnosis.evidence.setting import ModuleFact, OptimizerFact
 from hubel.diagnosis.symptom import Sign, Unknown, Well
+from hubel.diagnosis.table import SYMPTOMS
+from hubel.diagnosis.trials.trial import Trial
 
 X = torch.rand(8, 1, 4, 4)
 Y = torch.arange(8) % 4
@@ -241,3 +243,20 @@ def test_a_mean_that_is_divided_once_more():
     assert not reading(False).confirmed
     assert not reading(True, kind="AdamW").confirmed  # it divides by the gradient's size
     assert isinstance(reading(True, scale=1 / 64), Well)  # of gradients that are accumulated
+
+
+@pytest.mark.parametrize(
+    ("lr", "high_edge", "healthy", "confirmed"),
+    [(0.2, 0.05, False, True), (0.2, 2.0, True, False), (0.01, 0.05, False, False)],
+    ids=["far above the useful rates", "useful", "small all the same"],
+)
+def test_the_range_test_confirms_a_sum_over_the_batch(lr, high_edge, healthy, confirmed):
+    fact = form(lambda o: F.cross_entropy(o, Y, reduction="sum"))
+    found = case(loss=fact, optimizer=OptimizerFact(kind="SGD", groups=({"lr": lr},)))
+    found.trials.made["rate-range"] = Trial(
+        name="rate-range",
+        healthy=healthy,
+        evidence="a range",
+        measured={"current_lr": lr, "high_edge": high_edge},
+    )
+    assert SYMPTOMS["loss/reduction"].find(found).confirmed is confirmed

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from dynamics_cases import SAMPLED, case_of, fall, flat, layer, network, rate_range, read
+from dynamics_cases import SAMPLED, case_of, fall, flat, layer, network, rate_range, read, unit
 
 from hubel.diagnosis.evidence.setting import OptimizerFact
 from hubel.diagnosis.symptom import Sign, Unknown, Well
@@ -201,3 +202,44 @@ def test_a_loss_that_is_lost_at_a_rate_that_learns_well():
     assert isinstance(read("rate/too-high", moving(0.6, losses, rate=well)), Well)
     assert read("rate/too-high", moving(6.0, losses, rate=well)).confirmed
     assert read("rate/too-high", moving(0.6, losses, rate=rate_range(1e-4, 0.1))).confirmed
+
+
+def test_a_rate_below_the_useful_ones_is_too_low_where_the_training_suffers():
+    low = rate_range(3.2, 3000)
+    shown = read("rate/too-low", varied(5e-4, flat(100, 2.0), rate=low))
+    assert isinstance(shown, Sign)
+    assert shown.confirmed
+    well = varied(5e-4, flat(100, 2.0), rate=low)
+    well.__dict__["harm"] = replace(well.harm, suffers=False)
+    assert isinstance(read("rate/too-low", well), Well)
+
+
+def test_a_warm_up_that_has_no_updates_left_is_judged_by_the_rate_it_came_to():
+    rising = [n / 1e5 for n in range(1, 101)]  # the optimizer's rate is 0.1, the last one 0.001
+    useful = rate_range(0.1, 10)
+    over = varied(1e-5, flat(100), lr=rising, rate=useful, planned_steps=100)
+    assert read("rate/too-low", over).confirmed
+    going_on = varied(1e-5, flat(100), lr=rising, rate=useful, planned_steps=1000)
+    assert isinstance(read("rate/too-low", going_on), Unknown)
+
+
+def killed(dead: float, fallen: float, *, first: float = 0.1, ratio: float = 0.5) -> object:
+    """Read the rate of a training that learns well and ends with units dead."""
+    rows = [unit("act", step, dead=first if step == 0 else dead) for step in (0, 30, 60, 90)]
+    case = moving(ratio, fall(100), val=0.95, units=rows, rate=rate_range(0.1, 1.0))
+    case.trials.made["rate-range"].measured.update(current_fall=fallen, best_fall=0.98)
+    return read("rate/too-high", case)
+
+
+def test_updates_that_kill_units_are_too_large_where_a_lower_rate_does_better():
+    sign = killed(0.8, 0.7)
+    assert isinstance(sign, Sign)
+    assert sign.confirmed
+    assert "died" in sign.evidence
+
+
+def test_dead_units_do_not_blame_a_rate_that_does_best_or_small_updates():
+    assert isinstance(killed(0.8, 0.97), Well)
+    assert isinstance(killed(0.2, 0.7), Well)
+    assert isinstance(killed(0.8, 0.7, first=0.8), Well)
+    assert isinstance(killed(0.8, 0.7, ratio=0.01), Well)

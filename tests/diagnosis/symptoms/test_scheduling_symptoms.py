@@ -108,6 +108,8 @@ def test_not_stepped_in_the_first_pass():
 def test_one_cycle_stepped_once_a_pass(planned):
     found = run(one_cycle, "pass", planned_steps=planned, suffers=True)
     assert found.confirmed
+    well = run(one_cycle, "pass", planned_steps=planned, suffers=False)
+    assert well.confirmed is (planned is not None)  # then its numbers are known to mean updates
     assert found.measured["share"] == pytest.approx(PASSES / ALL)
     fitting = run(lambda o: schedulers.OneCycleLR(o, 0.1, total_steps=PASSES + 1), "pass")
     assert isinstance(fitting, Well)

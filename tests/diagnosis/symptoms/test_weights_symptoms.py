@@ -226,3 +226,48 @@ def test_weights_that_rightly_do_not_move():
     assert isinstance(look("weights/not-moving", weight_rows=rows[:10]), Unknown)
     outside = tuple(replace(one, group=None) for one in PARAMETERS)
     assert isinstance(look("weights/not-moving", weight_rows=rows, parameters=outside), Unknown)
+
+
+def body_of(head, **changes):
+    """A subject whose body is frozen: as it was initialised, or changed."""
+    torch.manual_seed(0)
+    network = nn.Sequential()
+    network.add_module("conv", nn.Conv2d(1, 16, 3))
+    network.add_module("mid", nn.Conv2d(16, 16, 3))
+    network.add_module("head", nn.Conv2d(16, head, 1))
+    for name, change in changes.items():
+        with torch.no_grad():
+            change(network.get_submodule(name).weight)
+    frozen = [
+        ParameterFact(name=name, shape=tuple(one.shape), trainable="head" in name, group=0)
+        for name, one in network.named_parameters()
+    ]
+    return {"subject": OfNetwork(network), "parameters": tuple(frozen), "modules": ()}
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        lambda weights: weights,
+        nn.init.kaiming_uniform_,
+        nn.init.xavier_uniform_,
+    ],
+    ids=["torch", "he", "glorot"],
+)
+def test_a_body_that_is_frozen_as_it_was_initialised(start):
+    found = look("weights/frozen", **body_of(4, conv=start, mid=start))
+    assert isinstance(found, Sign)
+    assert found.confirmed
+    assert "random numbers" in found.what
+    assert "load trained weights" in found.remedy
+
+
+def test_a_frozen_body_that_was_trained_holds_no_random_numbers():
+    def trained(weights):
+        weights += 0.05 * torch.randn_like(weights) / weights[0].numel() ** 0.5
+
+    assert isinstance(look("weights/frozen", **body_of(4, conv=trained, mid=trained)), Well)
+    scaled = look(
+        "weights/frozen", **body_of(4, conv=lambda w: w.mul_(0.9), mid=lambda w: w.mul_(0.9))
+    )
+    assert isinstance(scaled, Well)

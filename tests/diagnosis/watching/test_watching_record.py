@@ -235,6 +235,48 @@ def test_a_loop_that_never_steps_is_an_event():
     assert not doctor.record.steps
 
 
+@pytest.mark.parametrize("to_none", [True, False])
+def test_gradients_that_are_cleared_unused_are_an_event(to_none):
+    loader = DataLoader(DATA, 4)
+    model, optimizer, doctor = watched(loader)
+    with doctor:
+        for _ in range(3):
+            for pictures, labels in loader:
+                optimizer.zero_grad(set_to_none=to_none)
+                F.cross_entropy(model(pictures), labels).backward()
+            optimizer.step()
+    assert events.CLEARED_WITHOUT_STEP in kinds(doctor)
+
+
+@pytest.mark.parametrize("dead", [True, False])
+def test_gradients_that_add_up_are_not_cleared_unused(dead):
+    loader = DataLoader(DATA, 4)
+    model, optimizer, doctor = watched(loader)
+    if dead:  # the gradients of the first layer are 0, and stay so
+        torch.nn.init.constant_(model[0].bias, -100.0)
+    with doctor:
+        for number, (pictures, labels) in enumerate(loader):
+            F.cross_entropy(model(pictures), labels).backward()
+            if number % 8 == 7:
+                optimizer.step()
+                optimizer.zero_grad()
+    assert doctor.record.steps
+    assert events.CLEARED_WITHOUT_STEP not in kinds(doctor)
+
+
+def test_backward_passes_again_on_one_batch_are_not_cleared_unused():
+    loader = DataLoader(DATA, 4)
+    model, optimizer, doctor = watched(loader)
+    with doctor:
+        for pictures, labels in loader:
+            for _ in range(3):
+                optimizer.zero_grad()
+                F.cross_entropy(model(pictures), labels).backward()
+            optimizer.step()
+    assert doctor.record.steps
+    assert events.CLEARED_WITHOUT_STEP not in kinds(doctor)
+
+
 def test_a_step_before_its_backward_is_an_event():
     loader = DataLoader(DATA, 16)
     model, optimizer, doctor = watched(loader)

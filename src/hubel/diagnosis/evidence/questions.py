@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Final
 
@@ -79,3 +79,19 @@ def some(names: Iterable[str]) -> str:
 def holders(parameters: Iterable[ParameterFact]) -> tuple[str, ...]:
     """Return the paths of the modules that hold parameters, each once, in order."""
     return tuple(dict.fromkeys(one.name.rpartition(".")[0] or one.name for one in parameters))
+
+
+def used_by(setting: Setting) -> list[ParameterFact]:
+    """Return the parameters of modules that the network calls, in the order of their names."""
+    return [
+        one
+        for one in setting.parameters
+        if (module := module_of(setting, one)) is None or module.called
+    ]
+
+
+def head_of(parameters: Sequence[ParameterFact]) -> tuple[ParameterFact, ...]:
+    """Return the parameters of the last layer that has a weight matrix."""
+    matrices = [one for one in parameters if is_matrix(one)]
+    path = matrices[-1].name.rpartition(".")[0] if matrices else ""
+    return tuple(one for one in parameters if one.name.rpartition(".")[0] == path)

@@ -45,7 +45,7 @@ def effect_of(case: Case) -> Effect:
     if course is None:
         words = "the loss is not finite" if lost else "too few updates for a course of the loss"
         return make(stuck=False, diverged=False, rising=False, words=words)
-    rising = is_warming_up(course)
+    rising = is_warming_up(course) and not is_over(case)
     stuck = not rising and is_stuck(course)
     words = (
         f"loss {course.windows[0]:.3g} at first, {course.end:.3g} at last"
@@ -53,6 +53,12 @@ def effect_of(case: Case) -> Effect:
     )
     words = "the loss is not finite at the end" if lost else words
     return make(stuck=stuck, diverged=has_diverged(course), rising=rising, words=words)
+
+
+def is_over(case: Case) -> bool:
+    """Return whether all updates that were planned are done: no schedule is to come any more."""
+    planned, rows = case.setting.planned_steps, case.record.steps
+    return planned is not None and bool(rows) and rows[-1].step >= planned
 
 
 def is_warming_up(course: Course) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from statistics import fmean, median
 from types import MappingProxyType
 from typing import Final
@@ -13,6 +14,7 @@ from hubel.diagnosis.evidence.questions import outputs_of, size
 from hubel.diagnosis.symptom import Reading, Sign, Symptom, Unknown, Well
 from hubel.diagnosis.symptoms.fit_overfitting import validation_differs
 from hubel.diagnosis.thresholds import threshold
+from hubel.diagnosis.trials.trial import Trial
 from hubel.results import Finding
 
 RULES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -72,7 +74,9 @@ def _linear(finding: Finding) -> Finding:
 def _judged(case: Case, finding: Finding) -> Sign:
     """Return the sign of a finding: an alarm where the training suffers from it."""
     certain = finding.severity == "error"
-    guilty = finding.severity != "note" and (_settles_low(case) or (certain and _learns(case)))
+    guilty = finding.severity != "note" and (
+        _settles_low(case) or (certain and _learns(case)) or _cannot_learn(case)
+    )
     confidence = finding.confidence * _SUREST
     if certain and guilty:
         confidence = min(0.95, finding.confidence)
@@ -87,6 +91,15 @@ def _judged(case: Case, finding: Finding) -> Sign:
     )
 
 
+def _cannot_learn(case: Case) -> bool:
+    """Return whether a training suffers, and its network fails at 16 pictures at any rate."""
+    if not case.harm.suffers:
+        return False
+    trial = case.trials.make("one-batch")
+    bar = threshold("fit/cannot-fit-batch.error")
+    return isinstance(trial, Trial) and trial.measured["error_sane"] > bar
+
+
 def _learns(case: Case) -> bool:
     """Return whether a training suffers, and yet learns something: its loop and rates work."""
     harm = case.harm
@@ -97,9 +110,8 @@ def _learns(case: Case) -> bool:
 
 def _settles_low(case: Case) -> bool:
     """Return whether a training that learns something ends far below a simple classifier.
-
-    More time would not help it: the loss no longer falls. A network that merely was trained for a
-    short time, or starts slowly, does not count.
+    More time would not help it: the loss no longer falls, or the schedule has ended. A network that
+    merely was trained for a short time, or starts slowly, does not count.
     """
     harm = case.harm
     known = [one for one in (harm.train_accuracy, harm.val_accuracy) if not math.isnan(one)]
@@ -110,7 +122,9 @@ def _settles_low(case: Case) -> bool:
     if not (_learns(case) and low and quarter >= threshold("design/harm.updates")):
         return False
     before, last = fmean(losses[-2 * quarter : -quarter]), fmean(losses[-quarter:])
-    return last >= (1 - threshold("design/harm.fall")) * before
+    rates = [row.lr for row in case.record.steps]
+    run_out = rates[-1] <= threshold("fit/too-short.rate") * max(rates)
+    return run_out or last >= (1 - threshold("design/harm.fall")) * before
 
 
 def _other(case: Case) -> Reading:
@@ -158,6 +172,26 @@ def _large_head(case: Case) -> Reading:
         severity="warning" if guilty else "note",
         measured={"gap": by_heart},
         remedy=reading.remedy,
+    )
+
+
+def _dropout_before(case: Case) -> Reading:
+    """Read the rule of `check` as a fault where the running statistics are off, as it says."""
+    reading = _of_check("design/dropout-before-normalisation")(case)
+    if not isinstance(reading, Sign) or reading.confirmed or not case.record.steps:
+        return reading
+    trial = case.trials.make("mode-swap")
+    if isinstance(trial, Unknown) or not trial.where:
+        return reading
+    worse = trial.measured["eval_loss"] / max(trial.measured["train_loss"], 1e-12)
+    if worse < threshold("design/dropout-before.worse"):
+        return reading
+    return replace(
+        reading,
+        evidence=f"{reading.evidence}; {trial.evidence}, dropout off in both",
+        confidence=0.8,
+        confirmed=True,
+        measured={"worse": worse},
     )
 
 
@@ -307,12 +341,13 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         meaning="Dropout before batch normalisation: the variance in training is another one than "
         "in evaluation.",
         tier=1,
-        statistic=_STATISTIC,
-        threshold=_JUDGED,
+        statistic=_STATISTIC + "; loss of the same pictures in evaluation over that in training",
+        threshold=f"{_JUDGED}; or running statistics have drifted, and the loss is "
+        f"{threshold('design/dropout-before.worse'):g} times that with the batches' own",
         severity="warning",
         remedy="Put dropout after the last batch normalisation.",
         source="li2019understanding",
-        find=_of_check("design/dropout-before-normalisation"),
+        find=_dropout_before,
     ),
     Symptom(
         id="design/large-head",

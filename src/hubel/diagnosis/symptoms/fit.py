@@ -159,6 +159,8 @@ def find_underfitting(case: Case) -> Reading:
     short = find_too_short(case)
     if isinstance(short, Sign) and short.confirmed:
         blamed.append("its length")
+    if case.setting.planned_steps is None and _goes_on(case):
+        blamed.append("its length, which is not known")
     return Sign(
         what=f"The network fits its own training pictures worse ({trained.value:.0%}) than a "
         f"linear map of coarse pixels does ({reference:.0%}).",
@@ -167,6 +169,16 @@ def find_underfitting(case: Case) -> Reading:
         confirmed=not blamed,
         measured=measured,
     )
+
+
+def _goes_on(case: Case) -> bool:
+    """Return whether the loss still falls clearly, from the middle third to the last."""
+    losses = [row.loss for row in case.record.steps if math.isfinite(row.loss)]
+    third = len(losses) // 3
+    if third < 5:
+        return True
+    fall, error = _fall(losses[-2 * third : -third], losses[-third:])
+    return fall > max(threshold("fit/too-short.fall"), 2 * error)
 
 
 def find_over_regularised(case: Case) -> Reading:

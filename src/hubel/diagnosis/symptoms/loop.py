@@ -21,6 +21,15 @@ _NO_UPDATE: Final = "no update of the weights was seen"
 
 def _not_stepping(case: Case) -> Reading:
     done = len(case.record.steps)
+    unused = event(case.record, events.CLEARED_WITHOUT_STEP)
+    if done and unused is not None:
+        return Sign(
+            what="Most gradients are cleared before optimizer.step() uses them: the weights are "
+            "updated for a few of the batches only.",
+            evidence=f"the gradients of {unused} were cleared unused, {done} updates",
+            confidence=1.0,
+            confirmed=True,
+        )
     if done:
         return Well(evidence=f"{done} updates of the weights")
     detail = event(case.record, events.BACKWARD_WITHOUT_STEP)

@@ -215,20 +215,35 @@ def _reduction(case: Case) -> Reading:
     kind = "an unknown optimizer" if optimizer is None else optimizer.kind
     lr = max((group.get("lr", 0.0) for group in optimizer.groups), default=0.0) if optimizer else 0
     broke = event(case.record, events.NON_FINITE_LOSS) is not None
-    suffers = broke or case.harm.suffers
     times = pictures * fact.scale
+    trial = None if broke or case.harm.suffers or not _is_long(lr * times) else _range_of(case)
+    suffers = broke or case.harm.suffers or trial is not None
     return Sign(
         what=f"The loss is the sum over the batch: gradients are {times:g} times those of the "
         "mean, and grow with the batch.",
         evidence=f"reduction sum over {pictures} pictures; {kind} with learning rate {lr:g}, as "
         f"{lr * times:g} would be with the mean; "
-        + ("the loss became non-finite" if broke else case.harm.evidence),
+        + ("the loss became non-finite" if broke else trial or case.harm.evidence),
         confidence=0.8 if suffers else 0.3,
         confirmed=suffers,
         severity=None if suffers else "note",
         measured={"times": float(times), "rate": lr * times},
         remedy="Use reduction='mean' in the loss, or divide it by the number of pictures.",
     )
+
+
+def _is_long(rate: float) -> bool:
+    """Return whether a rate, as it would be with the mean, is more than nearly all use."""
+    return rate >= threshold("loss/reduction.rate")
+
+
+def _range_of(case: Case) -> str | None:
+    """Return what the range test says, where it finds the rate far above the useful ones."""
+    trial = case.trials.make("rate-range")
+    if isinstance(trial, Unknown) or trial.healthy:
+        return None
+    above = trial.measured["current_lr"] > trial.measured["high_edge"]
+    return f"range test: {trial.evidence}" if above else None
 
 
 def _divided(case: Case, fact: LossFact) -> Sign:

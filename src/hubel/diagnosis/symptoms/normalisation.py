@@ -32,11 +32,19 @@ def _swapped(case: Case) -> Trial | Reading:
     suspicious = harm.suffers or gap > max(
         threshold("normalisation/train-eval.gap"), threshold("harm.chance-errors") * error
     )
-    if not suspicious:
+    if not (suspicious or _drops_before(case)):
         if not harm.known:
             return Unknown(why=f"whether the training suffers is {harm.evidence}")
         return Well(evidence=f"the training does not suffer: {harm.evidence}")
     return case.trials.make("mode-swap")
+
+
+def _drops_before(case: Case) -> bool:
+    """Return whether dropout comes before a normalisation: running variances are then too large."""
+    design = case.design
+    if isinstance(design, Unknown):
+        return False
+    return any(finding.id == "check/dropout-before-bn" for finding in design.findings)
 
 
 def _loss_of_accuracy(trial: Trial) -> tuple[float, bool]:
@@ -51,7 +59,10 @@ def _loss_of_accuracy(trial: Trial) -> tuple[float, bool]:
         threshold("normalisation/train-eval.accuracy"),
         threshold("normalisation/train-eval.errors") * error,
     )
-    return trained - evaluated, trained - evaluated > bar
+    lost = trained - evaluated
+    # The same pictures in both modes: far fewer lost ones are no chance where statistics are off.
+    surely = bool(trial.where) and measured["p"] < threshold("normalisation/train-eval.p")
+    return lost, lost > bar or (surely and lost > threshold("normalisation/train-eval.paired"))
 
 
 def find_train_eval(case: Case) -> Reading:
@@ -143,8 +154,9 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         meaning="The network gives other answers in evaluation mode than in training mode.",
         tier=2,
         statistic="accuracy and loss of the same training pictures in both modes, dropout off",
-        threshold="5 points and 3 standard errors of accuracy lost; without labels a relative "
-        "difference of the loss over .5",
+        threshold="5 points and 3 standard errors of accuracy lost, or 3 points at p < .001 of the "
+        "sign test where statistics drifted; without labels a relative difference of the loss "
+        "over .5",
         severity="error",
         remedy="Let the running statistics follow (momentum .1), measure them anew over the "
         "training pictures, or use group normalisation.",

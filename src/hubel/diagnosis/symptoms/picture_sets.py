@@ -29,7 +29,9 @@ def augmentation(case: Case) -> Reading:
     # The network itself must do worse on plain pictures than a simple classifier without
     # augmentation: what only hides pixels, and helps in the end, is no fault.
     behind = trial.measured["plain"] - trial.measured["network_plain"]
-    harmed = behind > threshold("data/augmentation.behind") and case.harm.suffers
+    # The simple classifier that harm is judged by sees the pictures as augmented, and suffers too.
+    suffers = case.harm.suffers or behind > threshold("data/augmentation.far")
+    harmed = behind > threshold("data/augmentation.behind") and suffers
     return Sign(
         what="Augmentation makes pictures look like another class.",
         evidence=trial.evidence,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from hubel.diagnosis.case import Case
 from hubel.diagnosis.evidence.record import BatchRow
@@ -116,12 +116,14 @@ def value_range(case: Case) -> Reading:
     values = values_of(case.record.batches)
     if values is None:
         return Unknown(why="no batches of training were recorded")
-    blank = _blank(case)
+    blank = _blank(case, "train")
     if blank > threshold("data/range.blank"):
-        suffers = case.harm.suffers
+        elsewhere = _blank(case, "val")
+        suffers = case.harm.suffers or elsewhere < threshold("data/range.blank") / 4
         return Sign(
             what=f"{blank:.0%} of the training pictures are blank: all pixels have the same value.",
-            evidence=f"{values.words}; {case.harm.evidence}",
+            evidence=f"{values.words}; {elsewhere:.0%} of the validation pictures are blank; "
+            f"{case.harm.evidence}",
             confidence=0.95 if suffers else 0.4,
             confirmed=suffers,
             measured=values.measured | {"blank": blank},
@@ -143,11 +145,11 @@ def value_range(case: Case) -> Reading:
     )
 
 
-def _blank(case: Case) -> float:
-    """Return the share of the training pictures whose pixels are all the same; 0 if unknown."""
-    samples = case.subject.samples("train", SAMPLES) if case.subject is not None else None
+def _blank(case: Case, split: Literal["train", "val"]) -> float:
+    """Return the share of pictures whose pixels are all the same; NaN if unknown."""
+    samples = case.subject.samples(split, SAMPLES) if case.subject is not None else None
     if samples is None or not len(samples):
-        return 0.0
+        return math.nan
     low, high = samples.inputs.flatten(1).aminmax(dim=1)
     return float((low == high).double().mean())
 
@@ -214,18 +216,23 @@ def layout(case: Case) -> Reading:
     if trial.healthy:
         return Well(evidence=trial.evidence, measured=trial.measured)
     viewed = bool(trial.measured.get("viewed", 0.0))
-    confirmed, evidence = viewed or case.harm.suffers, trial.evidence
-    changed = case.trials.make("data-augmentation") if confirmed and not viewed else None
+    shifted = bool(trial.measured.get("shifted", 0.0))
+    proven = viewed or shifted
+    confirmed, evidence = proven or case.harm.suffers, trial.evidence
+    changed = case.trials.make("data-augmentation") if confirmed and not proven else None
     if isinstance(changed, Trial) and not changed.healthy:
         confirmed, evidence = False, f"{evidence}; but {changed.evidence}"
     return Sign(
         what=(
             "Pictures of (height, width, channels) were viewed as (channels, height, width)."
             if viewed
+            else "The rows of the pictures are shifted against each other, as rows that are read "
+            "with a wrong length are."
+            if shifted
             else "The inputs do not look like pictures: neighbouring pixels have little in common."
         ),
         evidence=evidence,
-        confidence=0.99 if viewed else 0.7 if confirmed else 0.3,
+        confidence=0.99 if proven else 0.7 if confirmed else 0.3,
         confirmed=confirmed,
         measured=trial.measured,
     )
@@ -266,7 +273,7 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         "fresh copy, with and without standardisation",
         threshold="|mean| or standard deviation above 5, and standardisation takes away 10% of "
         "the loss (z > 3), or 5% where the training suffers; or a fifth of the pictures blank "
-        "where it suffers",
+        "where it suffers, or where a twentieth of those of validation are",
         severity="error",
         remedy="Scale the pictures to mean 0 and standard deviation 1, or divide them by 255.",
         source="hubel",
@@ -305,9 +312,11 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         tier=2,
         statistic="correlation of neighbouring pixels, as they stand and with the memory read as "
         "(height, width, channels)",
-        threshold="the other reading gains 0.1; or below 0.2 both ways, and training suffers",
+        threshold="the other reading gains 0.1; or below 0.1 down, and above 0.2 with rows shifted "
+        "to fit each other; or below 0.2 both ways, and training suffers",
         severity="error",
-        remedy="Move the axis of channels with `permute`, not with `view` or `reshape`.",
+        remedy="Move the axis of channels with `permute`, not with `view` or `reshape`; read rows "
+        "with the width that they have.",
         source="hubel",
         find=layout,
     ),

@@ -12,6 +12,7 @@ from hubel.diagnosis.statistics.layers import layers_of, update_ratios
 from hubel.diagnosis.symptom import Reading, Sign, Symptom, Unknown, Well
 from hubel.diagnosis.symptoms.gradients import vanishes
 from hubel.diagnosis.symptoms.rate_limits import clipped, decay, held_back, momentum
+from hubel.diagnosis.symptoms.units import killed_units
 from hubel.diagnosis.thresholds import threshold
 from hubel.diagnosis.trials.trial import Trial
 
@@ -28,12 +29,17 @@ def _too_high(case: Case) -> Reading:
     measured = {"largest": ratios[step]}
     large = ratios[step] > threshold("rate/too-high.update")
     poor = suffers(case, effect)
-    if not (poor or (large and case.harm.suffers)):
+    killed = killed_units(case) if large else None
+    if not (poor or (large and case.harm.suffers) or killed):
         note = "; the loss falls all the same" if large else ""
         return Well(evidence=words + note, measured=measured)
     trial = case.trials.make("rate-range")
     edge = _edge(trial, "high_edge")
     shown = isinstance(trial, Trial) and not trial.healthy and edge < 1
+    if killed is not None and isinstance(trial, Trial):
+        words = f"{words}; {killed}"
+        fallen = trial.measured["current_fall"] / trial.measured["best_fall"]
+        shown = shown or fallen < threshold("rate/too-high.killed")
     overwritten = ratios[step] > threshold("rate/too-high.overwritten")
     # Where the same rate learns well in the test, and weights were not overwritten, a loss that is
     # not finite has another reason.
@@ -66,11 +72,14 @@ def _began_badly(case: Case) -> bool:
     return known and case.record.initial_loss > chance * (1 + threshold("loss/initial.harmful"))
 
 
-def _edge(trial: Trial | Unknown, name: str) -> float:
-    """Return an edge of the useful rates over the training's own rate; NaN if not known."""
+def _edge(trial: Trial | Unknown, name: str, most: float = math.inf) -> float:
+    """Return an edge of the useful rates over the training's own rate; NaN if not known.
+
+    `most` is the highest rate that the training came to; its schedule may never reach the full one.
+    """
     if not isinstance(trial, Trial):
         return math.nan
-    return trial.measured.get(name, math.nan) / trial.measured.get("current_lr", math.nan)
+    return trial.measured.get(name, math.nan) / min(trial.measured["current_lr"], most)
 
 
 def _said(trial: Trial | Unknown) -> str:
@@ -94,8 +103,9 @@ def _too_low(case: Case) -> Reading:
     if holder is not None:
         return Well(evidence=f"{words}; it is not the rate: {holder}", measured=measured)
     trial = case.trials.make("rate-range")
-    edge = _edge(trial, "low_edge")
-    shown = isinstance(trial, Trial) and not trial.healthy and edge > 1
+    edge = _edge(trial, "low_edge", most=max(row.lr for row in case.record.steps))
+    below = threshold("rate/too-low.below") if case.harm.suffers else threshold("rate-range.below")
+    shown = isinstance(trial, Trial) and edge > below
     low = ratio < threshold("rate/too-low.update")
     seen = low and effect.stuck and not isinstance(trial, Trial)
     if not (low or shown):
@@ -150,7 +160,8 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         threshold=(
             f"under {threshold('rate/too-low.update'):g} where the loss does not fall; or under "
             f"{threshold('rate/too-low.suspicious'):g} where the useful rates begin "
-            "above the rate"
+            f"{threshold('rate/too-low.below'):g} times above the rate and the training suffers, "
+            f"or {threshold('rate-range.below'):g} times above it"
         ),
         severity="error",
         remedy="Raise the learning rate 10 to 100 times.",

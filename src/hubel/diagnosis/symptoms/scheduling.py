@@ -152,13 +152,12 @@ def _crawls(case: Case, rhythm: _Rhythm) -> Sign | None:
     meant = abs(total / planned - 1) <= near if planned else abs(whole - round(whole)) < 1e-6
     if rhythm.updates < 3 or not total > 2 * rhythm.updates or not meant:
         return None
-    suffers = case.harm.suffers
     return Sign(
         what="The scheduler OneCycleLR is stepped once a pass, but its total_steps counts "
         "batches: the learning rate stays in the first steps of its warm-up.",
         evidence=f"{rhythm.done:g} of {total:g} steps in {rhythm.passes} passes",
-        confidence=0.95,
-        confirmed=suffers,
+        confidence=1.0 if planned else 0.95,
+        confirmed=planned is not None or case.harm.suffers,
         measured={"share": rhythm.done / total},
         remedy="Call scheduler.step() after each optimizer.step().",
     )

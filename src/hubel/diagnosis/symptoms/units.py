@@ -85,6 +85,18 @@ def _dead(case: Case) -> Reading:
     return _sign(case, found, "dead", "channels are dead: they are 0 for every picture")
 
 
+def killed_units(case: Case) -> str | None:
+    """Return in words where most units of a layer are dead that were alive at first; or None."""
+    limit = threshold("unit/dead.share")
+    found = persistent(case, ACTIVATIONS, lambda row: row.dead, limit) or {}
+    first = {row.path: row.dead for row in probes(case)[0]} if found else {}
+    died = {path: share for path, share in found.items() if first.get(path, 1.0) <= limit / 2}
+    if not died:
+        return None
+    path = max(died, key=lambda one: died[one])
+    return f"{died[path]:.0%} of {path} died ({first[path]:.0%} at the start)"
+
+
 def _saturated(case: Case) -> Reading:
     if not any(row.kind in BOUNDED for row in case.record.units):
         if not case.record.units:

@@ -12,70 +12,22 @@ from torch import Tensor, nn
 from hubel.diagnosis.case import Case
 from hubel.diagnosis.evidence.loss_reading import reached_parameters
 from hubel.diagnosis.evidence.questions import (
+    head_of,
     holders,
     is_matrix,
-    module_of,
     rows_by_name,
     size,
     some,
+    used_by,
 )
 from hubel.diagnosis.evidence.reading import hidden_parameters
 from hubel.diagnosis.evidence.setting import ParameterFact
 from hubel.diagnosis.symptom import Reading, Sign, Symptom, Unknown, Well
+from hubel.diagnosis.symptoms.frozen import find_frozen
 from hubel.diagnosis.thresholds import threshold
 from hubel.tracing.stand_ins import randomness_kept
 
 _HAND: Final = "Build the optimizer from model.parameters(), after the last change of the network."
-
-
-def _used(case: Case) -> list[ParameterFact]:
-    """Return the parameters of modules that the network calls, in the order of their names."""
-    return [
-        one
-        for one in case.setting.parameters
-        if (module := module_of(case.setting, one)) is None or module.called
-    ]
-
-
-def _head(parameters: Sequence[ParameterFact]) -> tuple[ParameterFact, ...]:
-    """Return the parameters of the last layer that has a weight matrix."""
-    matrices = [one for one in parameters if is_matrix(one)]
-    path = matrices[-1].name.rpartition(".")[0] if matrices else ""
-    return tuple(one for one in parameters if one.name.rpartition(".")[0] == path)
-
-
-def _frozen(case: Case) -> Reading:
-    used = _used(case)
-    frozen = [one for one in used if not one.trainable]
-    if not used:
-        return Unknown(why="the network's parameters are not known")
-    share = sum(map(size, frozen)) / max(sum(map(size, used)), 1)
-    measured = {"share": share}
-    if not frozen:
-        return Well(evidence=f"all {len(used)} parameters are trained", measured=measured)
-    whole = len(frozen) == len(used)
-    head = any(one in frozen and is_matrix(one) for one in _head(used))
-    suffers = whole or case.harm.suffers
-    layers = holders(frozen)
-    if not suffers and not head:
-        return Well(
-            evidence=f"{share:.0%} of the weights are frozen, the last layer learns",
-            measured=measured,
-        )
-    return Sign(
-        what="No weight is trained: requires_grad is False everywhere."
-        if whole
-        else f"{'The last layer is' if head else f'{share:.0%} of the weights are'} frozen, and "
-        "the rest does not learn the task without it.",
-        evidence=f"requires_grad is False for {len(frozen)} of {len(used)} parameters, {share:.0%} "
-        "of the numbers" + ("" if whole else f"; {case.harm.evidence}"),
-        where=layers,
-        confidence=1.0 if whole else 0.7 if head else 0.5,
-        confirmed=suffers,
-        measured=measured,
-        remedy=f"Set requires_grad = True for the parameters of {some(layers)} before the "
-        "optimizer is built.",
-    )
 
 
 def _is_reached(case: Case, parameter: ParameterFact) -> bool:
@@ -89,7 +41,7 @@ def _is_reached(case: Case, parameter: ParameterFact) -> bool:
 def _no_gradient(case: Case) -> Reading:
     if not case.record.steps:
         return Unknown(why="no update of the weights was seen")
-    meant = [one for one in _used(case) if one.trainable and one.group is not None]
+    meant = [one for one in used_by(case.setting) if one.trainable and one.group is not None]
     matrices = [one for one in meant if is_matrix(one)]
     missed = [one for one in meant if not _is_reached(case, one)]
     if not missed:
@@ -149,7 +101,7 @@ def _moved(case: Case, parameter: ParameterFact) -> bool | None:
 
 
 def _outside_optimizer(case: Case) -> Reading:
-    used, optimizer = _used(case), case.setting.optimizer
+    used, optimizer = used_by(case.setting), case.setting.optimizer
     if optimizer is None or not used:
         return Unknown(why="the optimizer's parameters are not known")
     outside = [
@@ -161,7 +113,7 @@ def _outside_optimizer(case: Case) -> Reading:
     measured = {"share": share}
     if not outside:
         return Well(evidence="every trained parameter is in the optimizer, or moves by another one")
-    head = any(one in outside and is_matrix(one) for one in _head(used))
+    head = any(one in outside and is_matrix(one) for one in head_of(used))
     sure = head and (optimizer.strangers > 0 or len(outside) == len(used))
     layers = holders(outside)
     if not head and not case.harm.suffers:
@@ -192,10 +144,10 @@ def _strangers(case: Case) -> Reading:
     number = optimizer.strangers
     if not number:
         return Well(evidence="the optimizer has no tensors but the network's")
-    used = _used(case)
+    used = used_by(case.setting)
     outside = [one for one in used if one.trainable and one.group is None]
     whole = bool(outside) and all(one.group is None for one in used)
-    forgotten = whole or any(one in outside and is_matrix(one) for one in _head(used))
+    forgotten = whole or any(one in outside and is_matrix(one) for one in head_of(used))
     return Sign(
         what="The optimizer belongs to another network: it has none of this one's weights."
         if whole
@@ -307,13 +259,15 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         id="weights/frozen",
         meaning="Weights that the task needs are frozen.",
         tier=0,
-        statistic="parameters with requires_grad = False; whether the last layer is among them",
-        threshold="all of them; or the last layer, or any, where the training suffers",
+        statistic="parameters with requires_grad = False; whether the last layer is among them; "
+        "whether they are uniform random numbers to the ends of an initialisation's interval",
+        threshold="all of them; or the last layer, or any, where the training suffers; or most of "
+        "the frozen matrices as they were initialised",
         severity="error",
         remedy="Set requires_grad = True for the layers that shall learn, before the optimizer is "
         "built.",
         source="hubel",
-        find=_frozen,
+        find=find_frozen,
     ),
     Symptom(
         id="weights/no-gradient",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -24,6 +24,11 @@ BOUND_S: Final = 20.0
 not cut it short. A test that needs more answers that it does not know."""
 SANE_RATES: Final = (1e-3, 1e-4, 1e-2)
 """Rates for Adam at which some update of a sound network learns, the likeliest first."""
+
+WINDOW: Final = 20
+"""Updates of which a mean loss is taken."""
+PATIENCE: Final = 80
+"""Updates in which the mean loss of a short training must fall, or it is ended."""
 
 
 class TooLongError(RuntimeError):
@@ -176,6 +181,18 @@ def updates(
         (losses.sum() if summed else losses.mean()).backward()
         optimizer.step()
         yield float(losses.detach().mean()), outputs.detach(), chosen
+
+
+def stands_still(losses: Sequence[float]) -> bool:
+    """Return whether a short training has ended to learn, so that more updates tell nothing.
+
+    After 120 updates or more: the mean of the last 20 losses is not 1% below that of the 20 that
+    came 80 updates before. A network that learns slowly loses more than that in 80 updates of Adam.
+    """
+    if len(losses) < PATIENCE + 2 * WINDOW or len(losses) % WINDOW:
+        return False
+    last = sum(losses[-WINDOW:])
+    return last > 0.99 * sum(losses[-WINDOW - PATIENCE : -PATIENCE])
 
 
 @torch.no_grad()

@@ -46,8 +46,28 @@ def reread(inputs: Tensor) -> Tensor:
     return inputs.reshape(number, height, width, channels).permute(0, 3, 1, 2)
 
 
+def aligned_rows(inputs: Tensor) -> float:
+    """Return how far neighbouring rows correlate, each pair at the shift at which it does best.
+
+    For each row, max over d of Σ x(row, p) x(row + 1, p + d), circular in p and summed over the
+    pictures and channels, over the energy of both; then the mean over rows that are not blank.
+    """
+    values = torch.nan_to_num(inputs.detach().to("cpu", torch.float64))
+    values = values - values.mean((2, 3), keepdim=True)
+    waves = torch.fft.rfft(values, dim=3)
+    products = (waves[:, :, 1:] * waves[:, :, :-1].conj()).sum((0, 1))
+    shifted = torch.fft.irfft(products, n=inputs.shape[3], dim=1).amax(1)
+    energies = values.square().sum((0, 1, 3))
+    energy = (energies[1:] + energies[:-1]) / 2
+    seen = energy > 1e-3 * energy.mean()
+    return float((shifted[seen] / energy[seen]).mean()) if bool(seen.any()) else math.nan
+
+
 def inputs_are_pictures(setting: Setting, subject: Subject) -> Trial | Unknown:
-    """Compare neighbouring pixels, as they stand and as another reading of the memory has them."""
+    """Compare neighbouring pixels, as they stand and as another reading of the memory has them.
+
+    Where they correlate across and not down, rows are shifted to fit each other, too.
+    """
     del setting
     samples = subject.samples("train", SAMPLES)
     if samples is None or len(samples) < LEAST:
@@ -66,10 +86,16 @@ def inputs_are_pictures(setting: Setting, subject: Subject) -> Trial | Unknown:
         viewed = gain > threshold("data/layout.gain") and max(again) > max(right, below)
         words += f"; read as rows of whole pixels {again[0]:.2f} and {again[1]:.2f}"
     scrambled = max(right, below) < threshold("data/layout.correlation")
+    shifted = False
+    if not viewed and not scrambled and below < threshold("data/layout.other-rows"):
+        measured["aligned"] = aligned_rows(inputs)
+        shifted = measured["aligned"] > threshold("data/layout.correlation")
+        words += f"; {measured['aligned']:.2f} down with each row shifted to fit the one above"
     measured["viewed"], measured["scrambled"] = float(viewed), float(scrambled)
+    measured["shifted"] = float(shifted)
     return Trial(
         name="data-layout",
-        healthy=not (viewed or scrambled),
+        healthy=not (viewed or scrambled or shifted),
         evidence=f"{words} ({len(samples)} pictures)",
         measured=measured,
     )

@@ -30,10 +30,11 @@ WIDE: Final = 64
 
 
 class Score(NamedTuple):
-    """Mean loss and accuracy of one mode."""
+    """Mean loss and accuracy of one mode, and which pictures it got right, where that is known."""
 
     loss: float
     accuracy: float
+    right: Tensor | None
 
 
 def mode_swap(setting: Setting, subject: Subject) -> Trial | Unknown:
@@ -41,10 +42,11 @@ def mode_swap(setting: Setting, subject: Subject) -> Trial | Unknown:
 
     What is left is the difference between the batches' statistics and the running ones:
     |L_eval − L_train| / max(L_train, L_eval, .05·L₀), L₀ the loss of a network that guesses.
-    Measured: train_loss, eval_loss, difference, train_accuracy, eval_accuracy, number, layers (that
-    keep statistics), own_loss and own_accuracy (training mode at the training's own batch size),
-    and `drift:PATH` for each layer: over its channels, the root mean square of the distance of the
-    means in standard deviations or the log ratio of the standard deviations, whichever is larger.
+    Measured: train_loss, eval_loss, difference, train_accuracy, eval_accuracy, number, p (of the
+    pictures that evaluation loses, by the exact sign test), layers (that keep statistics), own_loss
+    and own_accuracy (training mode at the training's own batch size), and `drift:PATH` for each
+    layer: over its channels, the root mean square of the distance of the means in standard
+    deviations or the log ratio of the standard deviations, whichever is larger.
     `where` names the layers that drifted, the first one first. Bound: 4 passes over 256 pictures.
     Source: ioffe2015batch.
     """
@@ -99,11 +101,24 @@ def _judged(
             "own_loss": own.loss,
             "own_accuracy": own.accuracy,
             "number": number,
+            "p": _chance(trained, evaluated),
             "layers": len(drifts),
             **{f"drift:{name}": far for name, far in drifts.items()},
         },
         where=tuple(drifted),
     )
+
+
+def _chance(trained: Score, evaluated: Score) -> float:
+    """Return the probability that evaluation loses so many pictures by chance; 1 if not known.
+
+    The exact sign test, one-sided, on the pictures that only one of the modes gets right.
+    """
+    if trained.right is None or evaluated.right is None:
+        return 1.0
+    lost = int((trained.right > evaluated.right).sum())
+    number = lost + int((trained.right < evaluated.right).sum())
+    return sum(math.comb(number, one) for one in range(lost, number + 1)) / 2**number
 
 
 @torch.no_grad()
@@ -119,7 +134,7 @@ def _score(
     outputs = outputs_of(network, data[0], clock, size)
     marks = right(setting, outputs, data[1])
     loss = float(subject.losses(outputs, data[1]).float().mean())
-    return Score(loss, math.nan if marks is None else float(marks.mean()))
+    return Score(loss, math.nan if marks is None else float(marks.mean()), marks)
 
 
 @torch.no_grad()

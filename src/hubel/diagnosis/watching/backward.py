@@ -16,7 +16,7 @@ from hubel.diagnosis.evidence import events
 from hubel.diagnosis.evidence.autograd import nodes_below
 from hubel.diagnosis.evidence.loss_reading import reached_parameters, read_loss
 from hubel.diagnosis.evidence.reading import hidden_parameters
-from hubel.diagnosis.watching.course import Course
+from hubel.diagnosis.watching.course import Batch, Course
 from hubel.diagnosis.watching.forward import Forward
 from hubel.diagnosis.watching.losses import task_of
 from hubel.diagnosis.watching.patches import Ear
@@ -42,6 +42,12 @@ class Backward:
         self._scaled: tuple[Tensor, Tensor] | None = None
         self._unscaled = True
         self._left: tuple[Tensor, int] | None = None
+        self._given: tuple[Tensor, int] | None = None
+        self._answered: Batch | None = None
+        self.answered = 0
+        """Batches that were followed by a backward pass."""
+        self.unused = 0
+        """Batches whose gradients were cleared before an update could use them."""
         self.left_over = False
         """Whether old gradients were there at the first backward since the last update."""
         self.losses: list[Tensor | float] = []
@@ -93,6 +99,10 @@ class Backward:
             self._read(loss)
         if course.backwards == 0:
             self.left_over = self._is_left()
+        elif course.batch is not self._answered:
+            self.unused += self._is_cleared()
+        self.answered += course.batch is not self._answered
+        self._answered = course.batch
         known = course.batch is not None and course.batch.labels is not None
         self._forward.commit(None if known else targets_of(loss))
         self._keep(loss.detach())
@@ -134,6 +144,7 @@ class Backward:
 
     def _after(self) -> None:
         course = self._course
+        self._given = self._one_gradient()
         if course.updates == 0 and course.all_backwards <= _READ:
             started = perf_counter()
             self.reached.update(
@@ -145,9 +156,13 @@ class Backward:
         """Forget what belonged to an update: it is done."""
         self.losses = []
         self._unscaled = True
+        self._left = self._one_gradient()
+
+    def _one_gradient(self) -> tuple[Tensor, int] | None:
+        """Return a gradient of a parameter that an update moves, and its version as it is now."""
         gradients = (one.grad for one in self._moved() if one.grad is not None)
         kept = next(gradients, None)
-        self._left = None if kept is None else (kept, kept._version)  # noqa: SLF001 # torch documents it
+        return None if kept is None else (kept, kept._version)  # noqa: SLF001 # torch documents it
 
     def _moved(self) -> Iterator[Tensor]:
         """Return the parameters that an update moves; what lies about at others does no harm."""
@@ -163,6 +178,17 @@ class Backward:
         there = any(one.grad is gradient for one in self._moved())
         same = gradient._version == version  # noqa: SLF001
         return there and same and bool((gradient != 0).any())
+
+    def _is_cleared(self) -> bool:
+        """Return whether the gradients of the backward pass before are gone, or set to 0."""
+        if self._given is None:
+            return False
+        gradient, version = self._given
+        gradients = [one.grad for one in self._moved() if one.grad is not None]
+        if not any(one is gradient for one in gradients):
+            return True
+        same = gradient._version == version  # noqa: SLF001
+        return not same and not any(bool(one.any()) for one in gradients)
 
     def _scale(self, call: Callable[..., Any], scaler: Any, outputs: Any) -> Any:
         scaled = call(scaler, outputs)
