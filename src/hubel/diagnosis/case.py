@@ -11,7 +11,7 @@ from hubel.diagnosis.evidence.setting import Setting
 from hubel.diagnosis.evidence.subject import Subject
 from hubel.diagnosis.harm import Harm, judge
 from hubel.diagnosis.symptom import Unknown
-from hubel.diagnosis.trials.table import Trials
+from hubel.diagnosis.trials.table import Spared, Trials
 
 
 class Case:
@@ -21,7 +21,7 @@ class Case:
     record: Final[Record]
     subject: Final[Subject | None]
     """None where neither network nor pictures are at hand: then no test can be made."""
-    trials: Final[Trials]
+    trials: Trials
     """Active tests, each made at most once, when a rule asks for it."""
 
     def __init__(
@@ -36,6 +36,13 @@ class Case:
         self.record = record
         self.subject = subject
         self.trials = Trials(setting, subject if with_trials else None)
+
+    def sparing(self, why: str) -> Case:
+        """Return the same case, in which no test is made any more but those that tell of harm."""
+        spared = Case(self.setting, self.record, self.subject)
+        spared.trials = Spared(self.trials, why)
+        spared.__dict__.update(harm=self.harm, design=self.design)
+        return spared
 
     @cached_property
     def harm(self) -> Harm:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
+from hubel.diagnosis.brings_about import EFFECTS
 from hubel.diagnosis.case import Case
-from hubel.diagnosis.causes import combined, doubtful, ranked
+from hubel.diagnosis.causes import combined, doubtful, explained_by, ranked
 from hubel.diagnosis.courses import courses_of
 from hubel.diagnosis.prescriptions import prescribe
 from hubel.diagnosis.symptom import Reading, Sign, Symptom, Unknown, Well
@@ -79,19 +80,37 @@ def examine(
 def _readings(
     case: Case, silence: Collection[str], progress: Progress | None
 ) -> dict[str, Reading]:
-    """Ask every rule that is not silenced; one that fails is not answered, and ends nothing."""
+    """Ask every rule that is not silenced, the certain tier first.
+
+    A rule that fails is not answered, and ends nothing. What a certain fault brings about is not
+    tested, only read: tests are made on suspicion, and there it has its reason.
+    """
     sought = [symptom for symptom in SYMPTOMS.values() if symptom.id not in silence]
     readings: dict[str, Reading] = {}
-    for done, symptom in enumerate(sought):
+    explained: dict[str, Case] = {}
+    for done, symptom in enumerate(sorted(sought, key=lambda one: one.tier)):
         if progress is not None:
             progress(symptom.id, done, len(sought))
-        try:
-            readings[symptom.id] = symptom.find(case)
-        except Exception as error:  # noqa: BLE001 - no diagnosis is lost because of one rule
-            first = (str(error).strip().splitlines() or [""])[0]
-            why = f"its rule failed ({type(error).__name__}: {first})"
-            readings[symptom.id] = Unknown(why=why)
-    return readings
+        reading = _read(symptom, explained.get(symptom.id, case))
+        readings[symptom.id] = reading
+        tested = case.subject is not None and symptom.tier == 0
+        if tested and isinstance(reading, Sign) and _is_certain(symptom, reading):
+            spared = case.sparing(f"it is not tested, since {symptom.id} brings it about")
+            for name in explained_by(symptom.id):
+                explained.setdefault(name, spared)
+    return {symptom.id: readings[symptom.id] for symptom in sought}
+
+
+def _is_certain(symptom: Symptom, sign: Sign) -> bool:
+    return sign.confirmed and sign.confidence >= 1.0 and symptom.id not in EFFECTS
+
+
+def _read(symptom: Symptom, case: Case) -> Reading:
+    try:
+        return symptom.find(case)
+    except Exception as error:  # noqa: BLE001 - no diagnosis is lost because of one rule
+        first = (str(error).strip().splitlines() or [""])[0]
+        return Unknown(why=f"its rule failed ({type(error).__name__}: {first})")
 
 
 def _finding(symptom: Symptom, sign: Sign) -> Finding:

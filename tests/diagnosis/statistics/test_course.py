@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import math
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from dynamics_cases import GUESSING, case_of, fall, flat
+from tests.diagnosis.dynamics_cases import GUESSING, case_of, fall, flat
 
 from hubel.diagnosis.evidence.record import BatchRow
 from hubel.diagnosis.statistics.course import course_of, guessing_loss, noise_of

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from dynamics_runs import made
+from tests.diagnosis.dynamics_runs import made
 
 from hubel.diagnosis.case import Case
 from hubel.diagnosis.evidence.record import Record

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from dynamics_cases import case_of, fall, flat, layer, network, read, unit
+from tests.diagnosis.dynamics_cases import case_of, fall, flat, layer, network, read, unit
 
 from hubel.diagnosis.evidence.record import WeightRow
 from hubel.diagnosis.symptom import Sign, Unknown, Well

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from dynamics_cases import case_of, fall, flat, layer, network, read, unit
+from tests.diagnosis.dynamics_cases import case_of, fall, flat, layer, network, read, unit
 
 from hubel.diagnosis.evidence.record import WeightRow
 from hubel.diagnosis.evidence.setting import ModuleFact, ParameterFact

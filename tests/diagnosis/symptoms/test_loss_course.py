@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import math
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from dynamics_cases import GUESSING, case_of, fall, flat, read
+from tests.diagnosis.dynamics_cases import GUESSING, case_of, fall, flat, read
 
 from hubel.diagnosis.evidence import events
 from hubel.diagnosis.evidence.record import Event

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from dynamics_cases import case_of, fall, flat, layer, network, read
+from tests.diagnosis.dynamics_cases import case_of, fall, flat, layer, network, read
 
 from hubel.diagnosis.symptom import Sign, Unknown, Well
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from dynamics_cases import SAMPLED, case_of, fall, flat, layer, network, rate_range, read, unit
+from tests.diagnosis.dynamics_cases import (
+    SAMPLED,
+    case_of,
+    fall,
+    flat,
+    layer,
+    network,
+    rate_range,
+    read,
+    unit,
+)
 
 from hubel.diagnosis.evidence.setting import OptimizerFact
 from hubel.diagnosis.symptom import Sign, Unknown, Well

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from dynamics_cases import case_of, fall, flat, read, unit
+from tests.diagnosis.dynamics_cases import case_of, fall, flat, read, unit
 
 from hubel.diagnosis.evidence.setting import ModuleFact
 from hubel.diagnosis.symptom import Sign, Unknown, Well

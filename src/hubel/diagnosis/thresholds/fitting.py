@@ -33,6 +33,7 @@ ROWS: Final[tuple[Threshold, ...]] = (
     Threshold("fit/overfitting.wide", 0.25, "gap that is an alarm by itself", "hubel"),
     Threshold("fit/overfitting.lost", 0.03, "accuracy lost since its best", "hubel"),
     Threshold("fit/overfitting.rise", 0.2, "relative rise of the validation loss", "hubel"),
+    Threshold("fit/over-regularised.beside", 0.1, "λ w over the first gradient", "calibrated"),
     Threshold("fit/over-regularised.stands", 0.95, "loss over that of guessing", "calibrated"),
     Threshold(
         "fit/over-regularised.above", 0.3, "accuracy above chance all the same", "calibrated"

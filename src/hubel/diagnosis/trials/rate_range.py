@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Final
 
 import torch
@@ -27,14 +28,16 @@ PICTURES: Final = 256
 STEPS: Final = 40
 WARM: Final = 10
 """Updates over which the rate climbs, so that a rate that needs a warm-up counts as useful."""
-DECADES: Final = (0.0, -1.0, 1.0, -2.0, 2.0, -3.0, 3.0, -4.0, 4.0)
+FURTHEST: Final = 4.0
+"""Powers of ten that are tried above and below the training's rate, at most."""
 
 
 def rate_range(setting: Setting, subject: Subject) -> Trial | Unknown:
     """Train fresh copies shortly with the training's own optimizer at 1e-4 to 1e4 of its rate.
 
-    40 updates of 32 pictures for each power of ten, and for half powers at the edges; the fall of
-    the loss on 256 pictures is set against the largest one. Useful rates reach a share of it.
+    40 updates of 32 pictures for each power of ten that may be of use, and for half powers at the
+    edges; the fall of the loss on 256 pictures is set against the largest one. Useful rates reach a
+    share of it.
     Measured: current_lr, best_lr, low_edge, high_edge, current_fall, best_fall (shares of the first
     loss), and `fall:1e-2` for each factor. The range of 40 updates lies higher than that of a long
     training, so a rate is unhealthy only where it is ten times below, or three times above.
@@ -59,14 +62,31 @@ def rate_range(setting: Setting, subject: Subject) -> Trial | Unknown:
             if power not in falls:
                 falls[power] = _fall(setting, subject, data, power, before, clock)
 
-        for power in DECADES:
-            try_at(power)
+        for way in (1.0, -1.0):
+            _explore(way, falls, try_at)
         if max(falls.values()) < threshold("rate-range.least-fall"):
             return Unknown(why="at no learning rate does the loss fall within 40 updates")
         for power in _edges(falls):
             try_at(power - 0.5)
             try_at(power + 0.5)
     return _judged(float(current), falls)
+
+
+def _explore(way: float, falls: dict[float, float], try_at: Callable[[float], None]) -> None:
+    """Try powers of ten upwards (1) or downwards (−1), until they are surely of no use.
+
+    They are not where the best one so far does learn and one of them falls short of its share, and
+    above a rate at which the loss is lost.
+    """
+    share = threshold("rate-range.high-share" if way > 0 else "rate-range.low-share")
+    power = 0.0
+    try_at(power)
+    while abs(power) < FURTHEST and not (way > 0 and falls[power] <= -1.0):
+        power += way
+        try_at(power)
+        best = max(falls.values())
+        if best >= threshold("rate-range.least-fall") and falls[power] < share * best:
+            return
 
 
 def _edges(falls: dict[float, float]) -> tuple[float, float]:

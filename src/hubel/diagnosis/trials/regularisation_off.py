@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 import torch
@@ -47,7 +48,7 @@ def regularisation_off(setting: Setting, subject: Subject) -> Trial | Unknown:
             return Unknown(why="there are no 32 training pictures to learn from")
         clock = Clock.of()
         data = ready(samples, subject.network())
-        idle = _idle(setting, subject, data[0])
+        idle = _idle(setting, subject, data)
         if idle is not None:
             return idle
         starts = (True, False) if subject.fresh() is not None else (False,)
@@ -74,12 +75,18 @@ def regularisation_off(setting: Setting, subject: Subject) -> Trial | Unknown:
     )
 
 
-def _idle(setting: Setting, subject: Subject, inputs: Tensor) -> Trial | Unknown | None:
+def _idle(
+    setting: Setting, subject: Subject, data: tuple[Tensor, Tensor]
+) -> Trial | Unknown | None:
     """Return an answer where there is nothing to take away, or only what can hold nothing back."""
-    network = subject.network()
+    network, inputs = new_network(subject), data[0]
     optimizer = subject.optimizer(network)
     decays = any(group.get("weight_decay", 0) for group in optimizer.param_groups)
+    if decays:
+        set_still(network, setting)
+        subject.losses(answers(network, inputs[:32]), data[1][:32]).mean().backward()
     taken = _decayed(optimizer)
+    network = subject.network()
     if taken > threshold("fit/over-regularised.decayed"):
         return None
     with torch.no_grad():
@@ -102,7 +109,8 @@ def _decayed(optimizer: Optimizer) -> float:
     """Return the share of a weight that decay alone takes in STEPS updates; infinite if unknown.
 
     η λ / (1 - μ) an update for SGD with momentum μ, η λ where decay is apart from the gradient
-    (loshchilov2019decoupled). Elsewhere it depends on how small the gradient is.
+    (loshchilov2019decoupled). Elsewhere it is added to the gradient, and steps depend on neither's
+    size: it takes nothing where λ w is small beside the gradients that the parameters have.
     """
     share = 0.0
     for group in optimizer.param_groups:
@@ -112,9 +120,23 @@ def _decayed(optimizer: Optimizer) -> float:
         if isinstance(optimizer, SGD):
             rate /= max(1.0 - float(group.get("momentum", 0.0)), 1e-3)
         elif not (isinstance(optimizer, AdamW) or group.get("decoupled_weight_decay")):
-            return math.inf
+            if _weighs(decay, group["params"]) > threshold("fit/over-regularised.beside"):
+                return math.inf
+            continue
         share = max(share, rate * decay * STEPS)
     return share
+
+
+def _weighs(decay: float, parameters: Sequence[Tensor]) -> float:
+    """Return the largest λ w / g over weight matrices, in root mean squares."""
+    return max(
+        (
+            decay * float(one.detach().norm() / one.grad.norm().clamp_min(1e-30))
+            for one in parameters
+            if one.ndim > 1 and one.grad is not None
+        ),
+        default=math.inf,
+    )
 
 
 def _sides(

@@ -110,3 +110,15 @@ class Trials:
         except _FAILURES as error:
             first = (str(error) or type(error).__name__).splitlines()[0]
             return Unknown(why=f"the test {name} could not be made: {first}")
+
+
+class Spared(Trials):
+    """The tests of a case in which nothing more is tested: only what was made already is known."""
+
+    def __init__(self, trials: Trials, why: str) -> None:
+        self.made = trials.made
+        self._why = why
+
+    def make(self, name: str) -> Trial | Unknown:
+        """Return the outcome of a test that was made, or why it is not made."""
+        return self.made.get(name, Unknown(why=self._why))
