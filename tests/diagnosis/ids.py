@@ -16,7 +16,8 @@ IDS = frozenset(
         "initialisation": "scale constant bias",
         "precision": "underflow",
         "speed": "loader-bound synchronising",
-        "fit": "cannot-fit-batch ignores-input underfitting overfitting over-regularised too-short",
+        "fit": "cannot-fit-batch ignores-input underfitting overfitting over-regularised too-short"
+        " below-simple",
         "normalisation": "train-eval drift small-batch",
         "labels": "out-of-range shuffled noise imbalance missing-class validation",
         "data": "range double-normalised validation-mismatch layout augmentation"

@@ -9,10 +9,11 @@ from torch import nn
 from hubel.diagnosis import examination
 from hubel.diagnosis.case import Case
 from hubel.diagnosis.evidence import events
-from hubel.diagnosis.evidence.record import Event, Record
+from hubel.diagnosis.evidence.record import BatchRow, EvaluationRow, Event, Record, StepRow
 from hubel.diagnosis.evidence.setting import Setting
-from hubel.diagnosis.symptom import Unknown, Well
+from hubel.diagnosis.symptom import Sign, Unknown, Well
 from hubel.diagnosis.table import SYMPTOMS
+from hubel.diagnosis.trials.trial import Trial
 
 
 def failing(case: Case):
@@ -82,3 +83,46 @@ def test_the_rules_are_told_in_their_order():
     found = examination.examine(Case(Setting(origin="loop", task="classification"), Record()))
     places = [list(SYMPTOMS).index(one.id) for one in found.unchecked]
     assert places == sorted(places)
+
+
+def poor(val: float = 0.5, train: float = 0.9) -> Case:
+    """A training that learnt, ended, and stays below a simple classifier."""
+    steps = [
+        StepRow(step=n, pass_number=1, loss=2.3 * 0.99**n, lr=0.1, pictures=32, accuracy=train)
+        for n in range(1, 201)
+    ]
+    row = EvaluationRow(
+        step=200, pass_number=1, split="val", mode="eval", loss=1.0, accuracy=val, pictures=500
+    )
+    labels = BatchRow(
+        step=1, split="train", shape=(100, 1, 8, 8), dtype="float32", low=0, high=1, mean=(0.0,),
+        std=(1.0,), labels=tuple(range(10)) * 10,
+    )  # fmt: skip
+    case = Case(
+        Setting(origin="loop", task="classification", outputs=10, classes=10, planned_steps=200),
+        Record(steps=steps, evaluations=[row], batches=[labels]),
+    )
+    measured = {"accuracy": 0.8, "standard_error": 0.01, "chance": 0.1, "number": 300.0}
+    case.trials.made["reference"] = Trial(
+        name="reference", healthy=True, evidence="", measured=measured
+    )
+    return case
+
+
+def test_a_training_below_a_simple_classifier_is_never_well():
+    found = examination.examine(poor())
+    assert [one.id for one in found.causes] == ["fit/below-simple"]
+    assert found.causes[0].confidence <= 0.4
+    assert not examination.examine(poor(val=0.78)).causes
+
+
+def test_the_likeliest_sign_explains_it_where_nothing_is_confirmed(monkeypatch):
+    sign = Sign(what="It is so.", evidence="seen", confidence=0.6, confirmed=False)
+    seeing = {"loss/wrong-kind": replace(SYMPTOMS["loss/wrong-kind"], find=lambda _: sign)}
+    monkeypatch.setattr(examination, "SYMPTOMS", MappingProxyType({**SYMPTOMS, **seeing}))
+    found = examination.examine(poor())
+    assert [(one.id, one.confidence) for one in found.causes] == [("loss/wrong-kind", 0.4)]
+    assert "validation 50.0%" in found.causes[0].evidence
+    assert "fit/below-simple" in {one.id for one in found.observations}
+    assert "loss/wrong-kind" not in {one.id for one in found.observations}
+    assert not examination.examine(poor(val=0.9)).causes

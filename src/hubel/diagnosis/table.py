@@ -10,6 +10,7 @@ from hubel.diagnosis.symptom import Symptom
 from hubel.diagnosis.symptoms import (
     design,
     fit,
+    floor,
     gradients,
     initialisation,
     labels,
@@ -42,6 +43,7 @@ _FAMILIES: Final = (
     precision,
     speed,
     fit,
+    floor,
     normalisation,
     labels,
     pictures,

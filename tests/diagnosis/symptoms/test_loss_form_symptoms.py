@@ -260,3 +260,24 @@ def test_the_range_test_confirms_a_sum_over_the_batch(lr, high_edge, healthy, co
         measured={"current_lr": lr, "high_edge": high_edge},
     )
     assert SYMPTOMS["loss/reduction"].find(found).confirmed is confirmed
+
+
+@pytest.mark.parametrize(
+    ("kind", "decay", "confirmed"),
+    [("SGD", 0.0, True), ("Adam", 0.0, False), ("Adam", 1e-4, True), ("AdamW", 0.1, False)],
+)
+def test_a_mean_that_is_divided_twice_hurts_adam_only_by_the_decay_that_it_adds(
+    kind, decay, confirmed
+):
+    fact = form(lambda o: F.cross_entropy(o, Y) / 1000)
+    optimizer = OptimizerFact(kind=kind, groups=({"lr": 1e-3, "weight_decay": decay},))
+    found = look("loss/reduction", loss=fact, suffers=True, optimizer=optimizer)
+    assert found.confirmed is confirmed
+
+
+def test_a_distance_that_is_not_squared_is_no_loss_for_classes():
+    fact = form(lambda o: F.l1_loss(o, HOT))
+    assert look("loss/wrong-kind", loss=fact).confirmed
+    squared = form(lambda o: F.mse_loss(o, HOT))
+    assert not look("loss/wrong-kind", loss=squared).confirmed
+    assert look("loss/wrong-kind", loss=squared, suffers=True).confirmed

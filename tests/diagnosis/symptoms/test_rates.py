@@ -20,6 +20,7 @@ from tests.diagnosis.dynamics_cases import (
 
 from hubel.diagnosis.evidence.setting import OptimizerFact
 from hubel.diagnosis.symptom import Sign, Unknown, Well
+from hubel.diagnosis.trials.rate_range import NO_RATE
 
 
 def moving(ratio: float, losses, **arguments):
@@ -248,3 +249,14 @@ def test_dead_units_do_not_blame_a_rate_that_does_best_or_small_updates():
     assert isinstance(killed(0.2, 0.7), Well)
     assert isinstance(killed(0.8, 0.7, first=0.8), Well)
     assert isinstance(killed(0.8, 0.7, ratio=0.01), Well)
+
+
+def test_gradients_below_the_usual_eps_vanish_and_are_not_held_back():
+    assert isinstance(read("rate/clipped", varied(1e-5, flat(100), 1e-10, optimizer=ADAM)), Well)
+
+
+def test_a_loss_that_falls_at_no_rate_is_not_blamed_on_the_rate():
+    case = moving(0.5, flat(100))
+    case.trials.made["rate-range"] = Unknown(why=NO_RATE)
+    assert isinstance(read("rate/too-high", case), Well)
+    assert read("rate/too-high", moving(0.5, flat(100))).confirmed

@@ -9,7 +9,7 @@ from hubel.diagnosis.case import Case
 from hubel.diagnosis.evidence import autograd, events
 from hubel.diagnosis.evidence.loss_terms import OVER_BATCH
 from hubel.diagnosis.evidence.questions import event, is_classification
-from hubel.diagnosis.evidence.setting import LossFact, LossKind
+from hubel.diagnosis.evidence.setting import LossFact, LossKind, OptimizerFact
 from hubel.diagnosis.symptom import Reading, Sign, Symptom, Unknown, Well
 from hubel.diagnosis.thresholds import threshold
 
@@ -118,7 +118,8 @@ def _wrong_kind(case: Case) -> Reading:
         return _class_numbers(name, classes, least)
     if binary and (len(shape) < 2 or shape[1] <= 2):
         return Well(evidence=f"{name} loss for two classes")
-    suffers = case.harm.suffers
+    absolute = fact.kind in {"l1", "smooth-l1"}
+    suffers = case.harm.suffers or absolute
     if binary and not suffers:
         return Well(evidence=f"{name} loss for one class of many; the training does not suffer")
     return Sign(
@@ -246,10 +247,16 @@ def _range_of(case: Case) -> str | None:
     return f"range test: {trial.evidence}" if above else None
 
 
+def _adds_decay(optimizer: OptimizerFact) -> bool:
+    apart = optimizer.kind == "AdamW"
+    return not apart and any(group.get("weight_decay", 0.0) > 0 for group in optimizer.groups)
+
+
 def _divided(case: Case, fact: LossFact) -> Sign:
     """Word a mean that is divided once more, by more than gradients are accumulated over."""
     optimizer = case.setting.optimizer
-    adapts = optimizer is not None and "Ada" in optimizer.kind
+    # An optimizer that divides by the gradient's size does not feel it, unless it adds decay to it.
+    adapts = optimizer is not None and "Ada" in optimizer.kind and not _adds_decay(optimizer)
     suffers = case.harm.suffers and not adapts
     return Sign(
         what=f"The mean of the loss is multiplied by {fact.scale:.2g}: it is divided twice, and "
@@ -281,8 +288,8 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         meaning="The loss does not fit what is learned.",
         tier=0,
         statistic="kind of the loss, from autograd's graph, beside the task",
-        threshold="certain for NLLLoss without log-probabilities and for one output; else where "
-        "the training suffers",
+        threshold="certain for NLLLoss without log-probabilities and for one output; a distance "
+        "that is not squared; else where the training suffers",
         severity="error",
         remedy=_CLASSES,
         source="hubel",

@@ -60,7 +60,9 @@ def held_back(case: Case) -> str | None:
     norm = _constant_norm(case)
     eps = _eps_ratio(case)
     ratios = update_ratios(layers_of(case))
-    if eps > threshold("rate/clipped.eps"):
+    # Where gradients are smaller than an eps as everybody has it, it is they that vanish.
+    unusual = _group(case, "eps") > threshold("rate/clipped.usual-eps")
+    if unusual and eps > threshold("rate/clipped.eps"):
         return f"the optimizer's eps is {eps:.2g} times the size of the gradients"
     if norm is None:
         return None

@@ -14,6 +14,7 @@ from hubel.diagnosis.symptoms.gradients import vanishes
 from hubel.diagnosis.symptoms.rate_limits import clipped, decay, held_back, momentum
 from hubel.diagnosis.symptoms.units import killed_units
 from hubel.diagnosis.thresholds import threshold
+from hubel.diagnosis.trials.rate_range import NO_RATE
 from hubel.diagnosis.trials.trial import Trial
 
 _NO_UPDATES: Final = "no update of a weight was recorded"
@@ -41,9 +42,11 @@ def _too_high(case: Case) -> Reading:
         fallen = trial.measured["current_fall"] / trial.measured["best_fall"]
         shown = shown or fallen < threshold("rate/too-high.killed")
     overwritten = ratios[step] > threshold("rate/too-high.overwritten")
-    # Where the same rate learns well in the test, and weights were not overwritten, a loss that is
-    # not finite has another reason.
-    acquitted = isinstance(trial, Trial) and trial.healthy and effect.lost and not overwritten
+    # Where the same rate learns well in the test, a loss that is not finite has another reason, and
+    # so has one that falls at no rate, if weights were not overwritten.
+    no_other = isinstance(trial, Unknown) and trial.why == NO_RATE
+    useful = isinstance(trial, Trial) and trial.healthy and effect.lost
+    acquitted = (useful or no_other) and not overwritten
     seen = large and not acquitted and (effect.hurt or (overwritten and poor))
     if not shown and (acquitted or not (large and poor)):
         return Well(evidence=f"{words}{_said(trial)}", measured=measured | {"edge": edge})

@@ -11,6 +11,7 @@ ROWS: Final[tuple[Threshold, ...]] = (
     Threshold(
         "causes.support", 0.5, "share of an effect's confidence that speaks for its cause", "hubel"
     ),
+    Threshold("causes.last-resort", 0.4, "confidence of what is only possible, at most", "hubel"),
     Threshold("causes.most", 0.99, "confidence of a cause that is not certain, at most", "hubel"),
     # harm
     Threshold("harm.updates", 30, "updates before a training is judged at all", "hubel"),
@@ -33,6 +34,8 @@ ROWS: Final[tuple[Threshold, ...]] = (
     Threshold("fit/overfitting.wide", 0.25, "gap that is an alarm by itself", "hubel"),
     Threshold("fit/overfitting.lost", 0.03, "accuracy lost since its best", "hubel"),
     Threshold("fit/overfitting.rise", 0.2, "relative rise of the validation loss", "hubel"),
+    Threshold("fit/below-simple.behind", 0.03, "accuracy below a simple classifier's", "hubel"),
+    Threshold("fit/below-simple.errors", 3, "standard errors of that", "hubel"),
     Threshold("fit/over-regularised.beside", 0.1, "λ w over the first gradient", "calibrated"),
     Threshold("fit/over-regularised.stands", 0.95, "loss over that of guessing", "calibrated"),
     Threshold(

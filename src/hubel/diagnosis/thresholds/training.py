@@ -74,6 +74,7 @@ ROWS: Final[tuple[Threshold, ...]] = (
     Threshold("rate/too-low.suspicious", 2e-3, "the same, where a range test is made", "hubel"),
     Threshold("rate/clipped.variation", 1e-3, "std/mean of the clipped gradient's norm", "hubel"),
     Threshold("rate/clipped.update", 1e-3, "mean|Δw|/mean|w| that is held back", "hubel"),
+    Threshold("rate/clipped.usual-eps", 1e-7, "eps that is never to blame", "calibrated"),
     Threshold("rate/clipped.eps", 10, "eps of the optimizer over the gradient's size", "hubel"),
     Threshold("rate/clipped.eps-clipped", 0.1, "the same, where clipping is at work", "hubel"),
     Threshold("rate/momentum.momentum", 0.99, "momentum, or β₁", "hubel"),

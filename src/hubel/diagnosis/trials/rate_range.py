@@ -28,6 +28,7 @@ PICTURES: Final = 256
 STEPS: Final = 40
 WARM: Final = 10
 """Updates over which the rate climbs, so that a rate that needs a warm-up counts as useful."""
+NO_RATE: Final = "at no learning rate does the loss fall within 40 updates"
 FURTHEST: Final = 4.0
 """Powers of ten that are tried above and below the training's rate, at most."""
 
@@ -65,7 +66,7 @@ def rate_range(setting: Setting, subject: Subject) -> Trial | Unknown:
         for way in (1.0, -1.0):
             _explore(way, falls, try_at)
         if max(falls.values()) < threshold("rate-range.least-fall"):
-            return Unknown(why="at no learning rate does the loss fall within 40 updates")
+            return Unknown(why=NO_RATE)
         for power in _edges(falls):
             try_at(power - 0.5)
             try_at(power + 0.5)
