@@ -8,8 +8,14 @@ import torch
 from tests.diagnosis.trials_runs import Deaf, adam, network, subject_of, trained
 
 from hubel.diagnosis.case import Case
-from hubel.diagnosis.evidence.record import EvaluationRow, Record, StepRow
-from hubel.diagnosis.evidence.setting import LossFact, ModuleFact, OptimizerFact, Setting
+from hubel.diagnosis.evidence.record import EvaluationRow, Record, StepRow, WeightRow
+from hubel.diagnosis.evidence.setting import (
+    LossFact,
+    ModuleFact,
+    OptimizerFact,
+    ParameterFact,
+    Setting,
+)
 from hubel.diagnosis.harm import Harm
 from hubel.diagnosis.symptom import Sign, Unknown, Well
 from hubel.diagnosis.symptoms import fit, normalisation
@@ -210,6 +216,46 @@ def test_too_short():
     assert says(name, case({"rate-range": (False, {})}, losses=steep)) == "observation"
     assert says(name, case(losses=steep, planned_steps=900)) == "unknown"
     assert says(name, case(losses=steep[:20])) == "unknown"
+
+
+def test_two_passes_are_too_short_whatever_the_schedule():
+    falling = [2.3 * 0.997**step + 0.1 * (-1) ** step for step in range(60)]
+    annealed = {"losses": falling, "rates": lambda at: 0.1 * (61 - at) / 60, "planned_steps": 60}
+    assert says("fit/too-short", case(**annealed, steps_a_pass=30)) == "alarm"
+    assert says("fit/too-short", case(**annealed, steps_a_pass=10)) == "well"
+    assert says("fit/too-short", case(**annealed, steps_a_pass=30, suffers=harm(False))) == "well"
+    flat = {**annealed, "losses": [2.3 + 0.1 * (-1) ** step for step in range(60)]}
+    assert says("fit/too-short", case(**flat, steps_a_pass=30)) == "well"
+
+
+def test_smoothing_that_leaves_no_label_needs_no_harm():
+    trials = {"one-batch": (True, {"error_sane": 0.0, "error_own": 0.0, **BATCH})}
+    found = {"losses": [2.3, *[2.29] * 99], "loss": CROSS_ENTROPY, "classes": 10}
+    assert (
+        says("fit/over-regularised", case(trials, suffers=harm(False, train=0.98), **found))
+        == "alarm"
+    )
+    assert (
+        says("fit/over-regularised", case(trials, suffers=harm(False, train=0.2), **found))
+        == "well"
+    )
+
+
+@pytest.mark.parametrize(("gradient", "answer"), [(0.001, "alarm"), (1.0, "well")])
+def test_a_decay_that_outweighs_the_gradients_is_tested_without_harm(gradient, answer):
+    trials = {"regularisation-off": (False, {"with_accuracy": 0.5, "without_accuracy": 0.9})}
+    found = case(
+        trials,
+        suffers=harm(False),
+        optimizer=OptimizerFact(kind="Adam", groups=({"lr": 1e-3, "weight_decay": 0.1},)),
+        parameters=(ParameterFact(name="a.weight", shape=(4, 4), trainable=True, group=0),),
+    )
+    found.record.weights += [
+        WeightRow(step=step, name="a.weight", weight=0.1, gradient=gradient, update=0.001,
+                  mean_ratio=0.01)
+        for step in (1, 9)
+    ]  # fmt: skip
+    assert says("fit/over-regularised", found) == answer
 
 
 def swap(trained_share, evaluated, drift, difference=0.6, p=0.5):

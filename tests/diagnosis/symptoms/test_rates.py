@@ -260,3 +260,11 @@ def test_a_loss_that_falls_at_no_rate_is_not_blamed_on_the_rate():
     case.trials.made["rate-range"] = Unknown(why=NO_RATE)
     assert isinstance(read("rate/too-high", case), Well)
     assert read("rate/too-high", moving(0.5, flat(100))).confirmed
+
+
+def test_a_memory_of_several_trainings_is_senseless_at_the_end_of_one():
+    high = OptimizerFact(kind="SGD", groups=({"lr": 0.1, "momentum": 0.999},))
+    ended = case_of(fall(100), val=0.95, optimizer=high, planned_steps=100)
+    assert read("rate/momentum", ended).confirmed
+    begun = case_of(fall(100), val=0.95, optimizer=high, planned_steps=5000)
+    assert not read("rate/momentum", begun).confirmed

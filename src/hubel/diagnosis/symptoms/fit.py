@@ -8,6 +8,8 @@ from typing import Final, NamedTuple
 from hubel.diagnosis.case import Case
 from hubel.diagnosis.symptom import Reading, Sign, Symptom, Unknown, Well
 from hubel.diagnosis.symptoms.fit_overfitting import find_overfitting
+from hubel.diagnosis.symptoms.fit_regularised import find_over_regularised
+from hubel.diagnosis.symptoms.suffering import quiet_about
 from hubel.diagnosis.thresholds import threshold
 from hubel.diagnosis.trials.marks import share_error
 from hubel.diagnosis.trials.trial import Trial
@@ -20,22 +22,9 @@ class Share(NamedTuple):
     error: float
 
 
-def _quiet(case: Case) -> Reading | None:
-    """Return an answer where nothing calls for a test; None where the training suffers.
-
-    Before the first update there is nothing to judge by, and a test is all that there is.
-    """
-    if not case.record.steps and not case.record.evaluations and case.subject is not None:
-        return None
-    harm = case.harm
-    if not harm.known:
-        return Unknown(why=f"whether the training suffers is {harm.evidence.removeprefix('is ')}")
-    return None if harm.suffers else Well(evidence=f"the training does not suffer: {harm.evidence}")
-
-
 def find_cannot_fit(case: Case) -> Reading:
     """Sixteen pictures, trained on alone."""
-    quiet = _quiet(case)
+    quiet = quiet_about(case)
     if quiet is not None:
         return quiet
     trial = case.trials.make("one-batch")
@@ -67,7 +56,7 @@ def find_cannot_fit(case: Case) -> Reading:
 
 def find_ignores_input(case: Case) -> Reading:
     """Trained on zeros, the loss is the same."""
-    quiet = _quiet(case)
+    quiet = quiet_about(case)
     if quiet is not None:
         return quiet
     best = max(case.harm.train_accuracy, case.harm.val_accuracy)
@@ -116,7 +105,7 @@ def _trained(case: Case) -> Share | None:
 
 def _fits_better(case: Case) -> tuple[Share, float] | Reading:
     """Return the accuracy of training and the floor that it stays below, or why there is none."""
-    quiet = _quiet(case)
+    quiet = quiet_about(case)
     if quiet is not None:
         return quiet
     if not case.record.steps:
@@ -181,87 +170,6 @@ def _goes_on(case: Case) -> bool:
     return fall > max(threshold("fit/too-short.fall"), 2 * error)
 
 
-def find_over_regularised(case: Case) -> Reading:
-    """Without dropout and weight decay, the same steps fit far better; or labels are smoothed away.
-
-    Both are asked for where the training suffers.
-    """
-    quiet = _quiet(case)
-    if quiet is not None:
-        return quiet
-    if not case.record.steps:
-        return Unknown(why="nothing was trained yet")
-    smoothed = _smoothed_away(case)
-    if smoothed is not None:
-        return smoothed
-    trial = case.trials.make("regularisation-off")
-    if isinstance(trial, Unknown):
-        return trial
-    if trial.healthy:
-        return Well(evidence=trial.evidence, measured=trial.measured)
-    held, freed = trial.measured["with_accuracy"], trial.measured["without_accuracy"]
-    return Sign(
-        what=f"Regularisation holds the training back: {held:.0%} of the training pictures are "
-        f"right with dropout and weight decay, {freed:.0%} without.",
-        evidence=f"{trial.evidence}; {case.harm.evidence}",
-        where=_regularisers(case),
-        confidence=0.9,
-        confirmed=True,
-        measured=trial.measured,
-    )
-
-
-def _smoothed_away(case: Case) -> Sign | None:
-    """Return the sign of a loss that hardly tells right answers from wrong ones.
-
-    Targets that are almost the same for all classes keep a cross-entropy near ln C whatever the
-    network answers; here many answers are right all the same, and on plain labels the training's
-    own optimizer learns quickly.
-    """
-    harm, loss, classes = case.harm, case.setting.loss, case.setting.classes or 0
-    plain = loss is not None and loss.kind == "cross-entropy" and not loss.activations
-    if not plain or classes < 2:
-        return None
-    steps = case.record.steps
-    last = [row.loss for row in steps[-max(len(steps) // 10, 1) :]]
-    mean, guess = sum(last) / len(last), math.log(classes)
-    stands = threshold("fit/over-regularised.stands") * guess < mean < 1.1 * guess
-    above = harm.train_accuracy - harm.chance
-    if not stands or not above > threshold("fit/over-regularised.above") + 3 * harm.train_error:
-        return None
-    trial = case.trials.make("one-batch")
-    if isinstance(trial, Unknown):
-        return None
-    if trial.measured["error_own"] > threshold("fit/cannot-fit-batch.error"):
-        return None
-    return Sign(
-        what=f"The loss stays at that of guessing though {harm.train_accuracy:.0%} are right: its "
-        "targets are nearly the same for every class.",
-        evidence=f"loss {mean:.3g}, ln {classes} = {guess:.3g}; on plain labels {trial.evidence}",
-        confidence=0.85,
-        confirmed=True,
-        measured={"loss": mean, "guess": guess, "above": above},
-        remedy="Lower the label smoothing (usual: .1), or the share that mixed labels have of "
-        "others.",
-    )
-
-
-def _regularisers(case: Case) -> tuple[str, ...]:
-    """Return dropout layers with p of at least .5, and weight decay of at least .01."""
-    layers = [
-        f"{fact.path} (p = {fact.details['p']:g})"
-        for fact in case.setting.modules
-        if "drop" in fact.kind.lower() and fact.details.get("p", 0) >= 0.5
-    ]
-    optimizer = case.setting.optimizer
-    decay = (
-        max((group.get("weight_decay", 0.0) for group in optimizer.groups), default=0.0)
-        if optimizer
-        else 0.0
-    )
-    return (*layers, f"weight decay {decay:g}") if decay >= 0.01 else tuple(layers)
-
-
 def find_too_short(case: Case) -> Reading:
     """The loss still falls steeply in the last third, and the learning rate is not near zero."""
     steps = case.record.steps
@@ -270,35 +178,46 @@ def find_too_short(case: Case) -> Reading:
     planned = case.setting.planned_steps
     if planned and len(steps) < 0.95 * planned:
         return Unknown(why="the training is not at its end")
-    third = [row.loss for row in steps[-len(steps) // 3 :] if math.isfinite(row.loss)]
-    if len(third) < 10:
+    little = _saw_little(case)
+    part = steps if little else steps[-len(steps) // 3 :]
+    losses = [row.loss for row in part if math.isfinite(row.loss)]
+    if len(losses) < 10:
         return Unknown(why="the last losses are no finite numbers")
-    early, late = third[: len(third) // 2], third[len(third) // 2 :]
+    early, late = losses[: len(losses) // 2], losses[len(losses) // 2 :]
     fall, error = _fall(early, late)
     rate = steps[-1].lr / max(*(row.lr for row in steps), 1e-300)
     measured = {"fall": fall, "errors": fall / max(error, 1e-12), "rate": rate}
     words = (
-        f"the loss falls by {fall:.1%} ± {error:.1%} within the last third; learning rate at "
-        f"{rate:.0%} of its largest"
+        f"the loss falls by {fall:.1%} ± {error:.1%} "
+        f"{'from the first half to the second' if little else 'within the last third'}; learning "
+        f"rate at {rate:.0%} of its largest"
     )
-    steep = fall > threshold("fit/too-short.fall")
+    steep = little or fall > threshold("fit/too-short.fall")
     if not (steep and measured["errors"] > threshold("fit/too-short.errors")):
         return Well(evidence=words, measured=measured)
-    if rate < threshold("fit/too-short.rate"):
+    if rate < threshold("fit/too-short.rate") and not little:
         return Well(evidence=words, measured=measured)
-    below = _fits_better(case)
-    if not isinstance(below, tuple):
+    below = case.harm.suffers if little else isinstance(_fits_better(case), tuple)
+    if not below:
         return Well(evidence=f"{words}; {case.harm.evidence}", measured=measured)
     trial = case.trials.make("rate-range")
     slow = isinstance(trial, Trial) and not trial.healthy
     return Sign(
-        what=f"The training ended too early: its loss still fell by {fall:.0%} in the last third.",
+        what="The training ended too early: each picture was seen twice at most."
+        if little
+        else f"The training ended too early: its loss still fell by {fall:.0%} in the last third.",
         evidence=f"{words}; {case.harm.evidence}"
         + (f"; but {trial.evidence}" if isinstance(trial, Trial) and slow else ""),
         confidence=0.4 if slow else 0.8,
         confirmed=not slow,
         measured=measured,
     )
+
+
+def _saw_little(case: Case) -> bool:
+    """Return whether each picture was seen twice at most."""
+    a_pass = case.setting.steps_a_pass
+    return bool(a_pass) and len(case.record.steps) <= threshold("fit/too-short.passes") * a_pass
 
 
 def _fall(early: list[float], late: list[float]) -> tuple[float, float]:
@@ -373,8 +292,9 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         tier=2,
         statistic="accuracy on training pictures after 160 updates with dropout and weight decay, "
         "and without",
-        threshold="10 points and 3 standard errors more without; or a loss over 95% of ln C and "
-        "accuracy 30 points above chance; where the training suffers",
+        threshold="10 points and 3 standard errors more without, where the training suffers or "
+        "weight decay outweighs the gradients; or a loss over 95% of ln C and accuracy 30 points "
+        "above chance",
         severity="error",
         remedy="Lower weight decay (usual: 5e-4 for SGD, .05 for AdamW) and "
         "dropout (to .5 at most).",
@@ -385,9 +305,10 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         id="fit/too-short",
         meaning="The training ended while it still learned fast.",
         tier=1,
-        statistic="fall of the loss between the halves of the last third of the updates",
-        threshold="over 10% and 3 standard errors, learning rate over 10% of its largest, and the "
-        "training suffers",
+        statistic="fall of the loss between the halves of the last third of the updates, or of all "
+        "where there were two passes at most",
+        threshold="over 10% and 3 standard errors, and the training suffers; after more than two "
+        "passes only with the learning rate over 10% of its largest",
         severity="warning",
         remedy="Train for more passes over the data.",
         source="hubel",

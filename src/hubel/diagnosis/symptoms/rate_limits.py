@@ -8,7 +8,7 @@ from typing import Final
 
 from hubel.diagnosis.case import Case
 from hubel.diagnosis.statistics.course import Course
-from hubel.diagnosis.statistics.effect import effect_of, suffers
+from hubel.diagnosis.statistics.effect import effect_of, is_over, suffers
 from hubel.diagnosis.statistics.layers import gradient_norms, layers_of, update_ratios
 from hubel.diagnosis.symptom import Reading, Sign, Unknown, Well
 from hubel.diagnosis.thresholds import threshold
@@ -124,7 +124,9 @@ def momentum(case: Case) -> Reading:
     late = memory > threshold("rate/momentum.memory") * len(effect.course.rows)
     restless = late or falling < threshold("rate/momentum.falling")
     judged = not effect.rising and len(effect.course.rows) >= threshold("effect.updates")
-    confirmed = judged and (effect.hurt or (restless and case.harm.suffers))
+    # A memory of several trainings is no setting for one, whatever it came to.
+    senseless = late and is_over(case)
+    confirmed = judged and (effect.hurt or senseless or (restless and case.harm.suffers))
     return Sign(
         what=f"Momentum {largest:g} carries the gradients of {memory:.0f} updates along.",
         evidence=f"{effect.words}; it last fell by {falling:.2g} standard errors",

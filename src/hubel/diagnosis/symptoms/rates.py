@@ -195,7 +195,8 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         threshold=(
             f"{threshold('rate/momentum.momentum'):g} or more, where the training suffers, and the "
             f"loss falls by under {threshold('rate/momentum.falling'):g} or the memory 1/(1 − β) "
-            f"is over {threshold('rate/momentum.memory'):g} times the updates done"
+            f"is over {threshold('rate/momentum.memory'):g} times the updates done; or it is, at "
+            "the training's end"
         ),
         severity="error",
         remedy="Set the momentum to 0.9.",

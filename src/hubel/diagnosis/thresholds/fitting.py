@@ -36,6 +36,8 @@ ROWS: Final[tuple[Threshold, ...]] = (
     Threshold("fit/overfitting.rise", 0.2, "relative rise of the validation loss", "hubel"),
     Threshold("fit/below-simple.behind", 0.03, "accuracy below a simple classifier's", "hubel"),
     Threshold("fit/below-simple.errors", 3, "standard errors of that", "hubel"),
+    Threshold("fit/over-regularised.outweighs", 1, "λ w over the gradient", "calibrated"),
+    Threshold("fit/too-short.passes", 2, "passes that are few", "calibrated"),
     Threshold("fit/over-regularised.beside", 0.1, "λ w over the first gradient", "calibrated"),
     Threshold("fit/over-regularised.stands", 0.95, "loss over that of guessing", "calibrated"),
     Threshold(
