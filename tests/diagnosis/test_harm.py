@@ -126,3 +126,12 @@ def test_without_validation_it_says_that_training_pictures_were_measured():
     assert (harm.on, harm.val_accuracy) == ("training", 0.5)
     assert "training in evaluation mode 50.0%" in harm.evidence
     assert harm_of(record(val=(0.9,)), floor(), setting=TOLD).on == "validation"
+
+
+def test_a_loss_that_has_blown_up_needs_few_updates():
+    few = record(train=0.1, val=(0.1,), losses=(2.3, 5e6), updates=12)
+    harm = harm_of(few, floor(), setting=TOLD)
+    assert (harm.suffers, harm.known) == (True, True)
+    assert "blown up" in harm.evidence
+    grown = record(train=0.1, val=(0.1,), losses=(2.3, 20.0), updates=12)
+    assert not harm_of(grown, floor(), setting=TOLD).known

@@ -1,6 +1,7 @@
 """The verdict in words."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from tests.diagnosis.cases import finding, hubel_case, trained_record
@@ -47,8 +48,10 @@ def test_certain_causes_and_plurals():
 
 
 def test_nothing_wrong_says_what_was_checked_and_what_could_not_be():
+    case = with_accuracy(0.97)
+    case.__dict__["harm"] = replace(case.harm, known=True)
     text = verdict(
-        with_accuracy(0.97),
+        case,
         [],
         [finding("loss/oscillation")],
         [Unchecked(id="a/b", why="c")],
@@ -84,3 +87,10 @@ def test_the_accuracy_stands_beside_chance_where_that_is_known():
 )  # fmt: skip
 def test_words_of_confidence(confidence, word):
     assert sureness(confidence) == word
+
+
+def test_what_is_not_known_yet_is_not_called_well():
+    text = verdict(with_accuracy(0.97), [], [], [])
+    assert text.startswith(
+        "Nothing was found to be wrong, but whether it goes well is not known after 20 updates. "
+    )

@@ -76,15 +76,15 @@ def harm_of(
 ) -> Harm:
     """Return whether the training suffers, judged with the errors of sampling.
 
-    It suffers where its loss is not finite; where nothing was learned: neither accuracy is 3
-    standard errors above chance, or without labels the loss has not fallen; where validation fell
-    far below its best; and, once half of the planned updates are done, where validation is 2
-    standard errors below a simple classifier. Accuracy of training alone never counts against it
-    where validation is known: augmentation, mixup and dropout lower it in sound trainings.
+    It suffers where its loss is not finite, or 100 times its start; where nothing was learned:
+    neither accuracy is 3 standard errors above chance, or without labels the loss has not fallen;
+    where validation fell far below its best; and, once half of the planned updates are done, where
+    validation is 2 standard errors below a simple classifier. Accuracy of training alone never
+    counts against it where validation is known: augmentation, mixup and dropout lower it in sound trainings.
     """
     course = _course(record.steps)
     numbers = _numbers(record, reference, setting, held_out, course)
-    for ask in (_not_finite, _too_early, _nothing_learned, _fell_back, _below_reference):
+    for ask in (_not_finite, _blown_up, _too_early, _nothing_learned, _fell_back, _below_reference):
         verdict = ask(record, course, numbers, setting)
         if verdict is not None:
             return verdict
@@ -176,6 +176,19 @@ def _not_finite(
 ) -> Harm | None:
     del record, setting
     return None if course.finite else _judged(numbers, True, "the loss is no finite number")
+
+
+def _blown_up(
+    record: Record, course: _Course, numbers: Harm, setting: Setting | None
+) -> Harm | None:
+    """Few updates are enough where the loss is many times what guessing and its start cost."""
+    guessing = math.log(max((setting and setting.outputs) or 2, 2))
+    if course.updates < 5:
+        return None
+    start = record.steps[0].loss
+    if not course.last > threshold("harm.blown-up") * max(abs(start), guessing):
+        return None
+    return _judged(numbers, True, f"the loss has blown up from {start:.4g} to {course.last:.4g}")
 
 
 def _too_early(

@@ -76,7 +76,9 @@ def _well(
     unchecked: Sequence[Unchecked],
     healthy: Sequence[Checked],
 ) -> list[str]:
-    parts = ["Nothing was found to be wrong."]
+    harm = _harm(case)
+    doubt = "" if harm is None or harm.known else f", but whether it goes well is {harm.evidence}"
+    parts = [f"Nothing was found to be wrong{doubt}."]
     state = _state(case)
     if state:
         parts.append(state)
@@ -91,13 +93,18 @@ def _well(
     return parts
 
 
+def _harm(case: Case) -> Harm | None:
+    """Return how the training went; None before its first step."""
+    try:
+        return case.harm if case.record.steps else None
+    except KeyError:
+        return None
+
+
 def _state(case: Case) -> str:
     """Return how well the training does, as far as it is known; empty before the first step."""
-    if not case.record.steps or case.setting.task != "classification":
-        return ""
-    try:
-        harm = case.harm
-    except KeyError:
+    harm = _harm(case)
+    if harm is None or case.setting.task != "classification":
         return ""
     reached = harm.train_accuracy if math.isnan(harm.val_accuracy) else harm.val_accuracy
     if math.isnan(reached):

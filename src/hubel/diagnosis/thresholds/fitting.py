@@ -14,6 +14,7 @@ ROWS: Final[tuple[Threshold, ...]] = (
     Threshold("causes.last-resort", 0.4, "confidence of what is only possible, at most", "hubel"),
     Threshold("causes.most", 0.99, "confidence of a cause that is not certain, at most", "hubel"),
     # harm
+    Threshold("harm.blown-up", 100, "times the first loss, and that of guessing", "hubel"),
     Threshold("harm.updates", 30, "updates before a training is judged at all", "hubel"),
     Threshold("harm.errors", 2, "standard errors below the simple classifier", "hubel"),
     Threshold("harm.margin", 0.02, "accuracy below it at least", "hubel"),
@@ -34,7 +35,7 @@ ROWS: Final[tuple[Threshold, ...]] = (
     Threshold("fit/overfitting.wide", 0.25, "gap that is an alarm by itself", "hubel"),
     Threshold("fit/overfitting.lost", 0.03, "accuracy lost since its best", "hubel"),
     Threshold("fit/overfitting.rise", 0.2, "relative rise of the validation loss", "hubel"),
-    Threshold("fit/below-simple.behind", 0.03, "accuracy below a simple classifier's", "hubel"),
+    Threshold("fit/below-simple.behind", 0.1, "accuracy below a simple classifier's", "calibrated"),
     Threshold("fit/below-simple.errors", 3, "standard errors of that", "hubel"),
     Threshold("fit/over-regularised.outweighs", 1, "λ w over the gradient", "calibrated"),
     Threshold("fit/too-short.passes", 2, "passes that are few", "calibrated"),
