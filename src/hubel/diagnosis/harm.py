@@ -80,7 +80,8 @@ def harm_of(
     neither accuracy is 3 standard errors above chance, or without labels the loss has not fallen;
     where validation fell far below its best; and, once half of the planned updates are done, where
     validation is 2 standard errors below a simple classifier. Accuracy of training alone never
-    counts against it where validation is known: augmentation, mixup and dropout lower it in sound trainings.
+    counts against it where validation is known: augmentation, mixup and dropout lower it in sound
+    trainings.
     """
     course = _course(record.steps)
     numbers = _numbers(record, reference, setting, held_out, course)
