@@ -18,18 +18,31 @@ from hubel.nn.synchronised import Exchange, SynchronisedStatistics
 
 
 class Table:
-    """Where threads meet; the exchange of each rank reads what all have laid down."""
+    """Where threads meet; the exchange of each rank reads what all have laid down in a round."""
 
     def __init__(self, size: int) -> None:
-        self.barrier = threading.Barrier(size, timeout=20)
-        self.slots: list[Tensor] = [torch.empty(0)] * size
+        self.ranks = range(size)
+        self.changed = threading.Condition()
+        self.rounds = [0] * size
+        self.slots: dict[tuple[int, int], Tensor] = {}
+        self.failed = False
 
     def collect(self, rank: int, tensor: Tensor) -> list[Tensor]:
-        self.slots[rank] = tensor.clone()
-        self.barrier.wait()
-        found = [slot.clone() for slot in self.slots]
-        self.barrier.wait()
-        return found
+        with self.changed:
+            number = self.rounds[rank]
+            self.rounds[rank] += 1
+            self.slots[number, rank] = tensor.clone()
+            self.changed.notify_all()
+            places = [(number, other) for other in self.ranks]
+            # One that fails later has laid down its part of this round: this one is answered.
+            self.changed.wait_for(lambda: self.failed or self.slots.keys() >= set(places), 20)
+            return [self.slots[place].clone() for place in places]
+
+    def fail(self) -> None:
+        """Let nobody wait for one that has ended."""
+        with self.changed:
+            self.failed = True
+            self.changed.notify_all()
 
 
 class Threads(Exchange):
@@ -52,7 +65,7 @@ def together(work: list[Callable[[Exchange], Any]]) -> list[Any]:
         try:
             results[rank] = work[rank](Threads(table, rank))
         except Exception as error:  # noqa: BLE001 - the test looks at it
-            table.barrier.abort()
+            table.fail()
             results[rank] = error
 
     threads = [threading.Thread(target=run, args=(rank,)) for rank in range(len(work))]
