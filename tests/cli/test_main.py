@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from hubel.cli.main import VERBS, run
 from hubel.options import TrainOptions
+from hubel.options.train import SECTIONS
 from hubel.workflows import train as workflow
 
 
@@ -35,6 +38,18 @@ def test_help_shows_no_default_where_there_is_none(capsys: pytest.CaptureFixture
     assert "[default: 3]" in text
     assert "[default: False]" not in text
     assert "[default: ()]" not in text
+
+
+def test_the_help_of_train_has_every_option_in_a_section(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["train", "--help"]) == 0
+    text = capsys.readouterr().out
+    titles = re.findall(r"^╭─ (.+?) ─", text, re.MULTILINE)
+    assert titles == list(SECTIONS.values())
+    for field in fields(TrainOptions):
+        flag = f"--{field.name.replace('_', '-')} "
+        assert len(re.findall(rf"^│ {flag}", text, re.MULTILINE)) == 1, flag
 
 
 @pytest.mark.parametrize(

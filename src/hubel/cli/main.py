@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hubel.errors import ElsewhereError, HubelError, UsageError, close_matches, memory_ran_out
+from hubel.options.train import SECTIONS
 
 if TYPE_CHECKING:
     from cyclopts import App
@@ -25,18 +26,23 @@ class Verb:
     name: str
     function: str
     help: str
+    sections: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Of --help: titles by the first option of each."""
 
 
 VERBS: Final = (
     Verb("models", "hubel.cli.models:models", "List the networks, or show one with its paper."),
     Verb("data", "hubel.cli.data:data", "Inspect pictures: what is there, what is wrong with it."),
     Verb("check", "hubel.cli.check:check", "Read networks before they are trained."),
-    Verb("train", "hubel.cli.train:train", "Train, evaluate and report a network on pictures."),
+    Verb(
+        "train", "hubel.cli.train:train", "Train, evaluate and report a network on pictures.",
+        SECTIONS,
+    ),
     Verb("evaluate", "hubel.cli.evaluate:evaluate", "Measure a trained network."),
     Verb("diagnose", "hubel.cli.diagnose:diagnose", "Say what is wrong with a training."),
     Verb("predict", "hubel.cli.predict:predict", "Say what is on pictures."),
     Verb("report", "hubel.cli.report:report", "Write one HTML page about a run."),
-)
+)  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -118,6 +124,7 @@ def build_app(config: tuple[Path, dict[str, Any]] | None = None) -> App:
     from cyclopts.config import Dict
 
     import hubel
+    from hubel.cli.sections import Sectioned
 
     defaults = (
         (Dict(config[1], source=str(config[0]), use_commands_as_keys=False),) if config else ()
@@ -132,7 +139,8 @@ def build_app(config: tuple[Path, dict[str, Any]] | None = None) -> App:
         default_parameter=Parameter(negative_iterable=(), show_default=_shown_default),
     )
     for verb in VERBS:
-        app.command(verb.function, name=verb.name, help=verb.help)
+        shown = Sectioned(verb.sections)
+        app.command(verb.function, name=verb.name, help=verb.help, help_formatter=shown)
     return app
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from hubel.options.preprocessing import PreprocessingOptions
 
@@ -28,6 +28,18 @@ Precision = Literal["float32", "bfloat16", "float16"]
 Compiling = Literal["auto", "yes", "no"]
 NonFinite = Literal["stop", "skip"]
 StopOn = Literal["error", "warning"]
+
+SECTIONS: Final = {
+    "source": "Pictures",
+    "model": "Network",
+    "recipe": "Length, optimizer and schedule",
+    "loss": "Loss",
+    "weight_decay": "Regularisation and augmentation",
+    "clip": "When something goes wrong",
+    "device": "Machine",
+    "seed": "Run",
+}
+"""The sections of --help, each by its first option."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +68,7 @@ class TrainOptions(PreprocessingOptions):
     [default: 0.1 with published weights, else 1]."""
 
     recipe: str = "default"
-    """Named set of defaults for everything below that is not set."""
+    """Named set of defaults for what is not set, from here to --clip."""
 
     epochs: int | None = None
     """Passes over the training split [default: the recipe's]."""
@@ -64,8 +76,14 @@ class TrainOptions(PreprocessingOptions):
     budget: str | None = None
     """Wall-clock time for everything, evaluation included, as 90s, 10m or 2h; instead of epochs."""
 
+    patience: int | None = None
+    """Stop after this many passes without a better validation score."""
+
     batch: int | None = None
     """Pictures a step."""
+
+    accumulate: int = 1
+    """Batches whose gradients are added up before an update."""
 
     optimizer: OptimizerName | None = None
     """Optimizer; gd takes one step a pass, over the whole training split."""
@@ -75,12 +93,6 @@ class TrainOptions(PreprocessingOptions):
 
     momentum: float | None = None
     """Momentum (of momentum, nesterov and rmsprop; the first beta of adam and adamw; muon)."""
-
-    weight_decay: float | None = None
-    """L2 regularisation (decoupled in adamw and muon)."""
-
-    l1: float = 0.0
-    """L1 regularisation: this times the sum of the absolute weights is added to the loss."""
 
     schedule: ScheduleName | None = None
     """Learning-rate schedule over the whole training."""
@@ -107,6 +119,12 @@ class TrainOptions(PreprocessingOptions):
     balance: Balance = "none"
     """Against imbalance: weights in the loss, or balanced sampling."""
 
+    weight_decay: float | None = None
+    """L2 regularisation (decoupled in adamw and muon)."""
+
+    l1: float = 0.0
+    """L1 regularisation: this times the sum of the absolute weights is added to the loss."""
+
     dropout: float | None = None
     """Share of the features dropped before the last layer."""
 
@@ -123,9 +141,6 @@ class TrainOptions(PreprocessingOptions):
     clip: float | None = None
     """Largest norm of the gradient; larger ones are scaled down to it."""
 
-    accumulate: int = 1
-    """Batches whose gradients are added up before an update."""
-
     non_finite: NonFinite | None = None
     """What happens where a loss or a gradient is not a finite number: stop saves the state before
     the step, skip undoes the step and goes on without its pictures [default: stop]."""
@@ -137,9 +152,6 @@ class TrainOptions(PreprocessingOptions):
     stop_on: StopOn | None = None
     """Stop, with the state saved, when the doctor finds something of this severity or worse
     [default: never]."""
-
-    patience: int | None = None
-    """Stop after this many passes without a better validation score."""
 
     device: str = "auto"
     """Where to compute: cpu, cuda, cuda:NUMBER or mps [default: cuda, else mps, else cpu]."""
@@ -174,14 +186,14 @@ class TrainOptions(PreprocessingOptions):
     restarts: int = 3
     """How often these processes start again, from the last checkpoint, when one was killed."""
 
-    checkpoint_every: str = "60s"
-    """Least time between two checkpoints inside a pass; each pass ends with one in any case."""
-
     seed: int = 0
     """Seed of every random choice."""
 
     out: Path | None = None
     """Run folder to make [default: runs/SOURCE-MODEL-NUMBER]."""
+
+    checkpoint_every: str = "60s"
+    """Least time between two checkpoints inside a pass; each pass ends with one in any case."""
 
     resume: Path | None = None
     """Go on with this run; with --epochs, to this many passes."""
