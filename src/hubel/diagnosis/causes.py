@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from hubel.diagnosis.brings_about import BRINGS_ABOUT, EFFECTS
-from hubel.diagnosis.symptom import Sign
+from hubel.diagnosis.symptom import Reading, Sign
 from hubel.diagnosis.table import SYMPTOMS
 from hubel.diagnosis.thresholds import threshold
 from hubel.results import Severity
 
-__all__ = ["BRINGS_ABOUT", "combined", "doubtful", "explained_by", "ranked", "roots"]
+__all__ = ["BRINGS_ABOUT", "combined", "doubtful", "explained_by", "likeliest", "ranked", "roots"]
 
 _SEVERITY: Final[Mapping[Severity, int]] = {"error": 0, "warning": 1, "note": 2}
 _CODE: Final = ("loop/", "weights/", "loss/", "data/", "labels/")
@@ -72,6 +73,28 @@ def combined(signs: Mapping[str, Sign]) -> dict[str, float]:
         sure = sign.confidence >= 1.0
         found[name] = 1.0 if sure else max(sign.confidence, min(1.0 - doubt, most))
     return found
+
+
+def likeliest(readings: Mapping[str, Reading], harm: str) -> dict[str, Sign]:
+    """Return the likeliest sign as an alarm, where a training suffers and none is confirmed.
+
+    Its effect (`harm`, in words) is seen, though not proven to be its own: it is never more than
+    possible.
+    """
+    if not isinstance(readings.get("fit/below-simple"), Sign):
+        return {}
+    signs = {
+        name: reading
+        for name, reading in readings.items()
+        if isinstance(reading, Sign)
+        and name not in EFFECTS
+        and (reading.severity or SYMPTOMS[name].severity) != "note"
+    }
+    first = max(signs, key=lambda name: signs[name].confidence)
+    sign = signs[first]
+    confidence = min(sign.confidence, threshold("causes.last-resort"))
+    evidence = sign.evidence if harm in sign.evidence else f"{sign.evidence}; {harm}"
+    return {first: replace(sign, confirmed=True, confidence=confidence, evidence=evidence)}
 
 
 def ranked(signs: Mapping[str, Sign]) -> tuple[str, ...]:

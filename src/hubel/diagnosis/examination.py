@@ -7,12 +7,11 @@ from dataclasses import replace
 
 from hubel.diagnosis.brings_about import EFFECTS
 from hubel.diagnosis.case import Case
-from hubel.diagnosis.causes import combined, doubtful, explained_by, ranked
+from hubel.diagnosis.causes import combined, doubtful, explained_by, likeliest, ranked
 from hubel.diagnosis.courses import courses_of
 from hubel.diagnosis.prescriptions import prescribe
 from hubel.diagnosis.symptom import Reading, Sign, Symptom, Unknown, Well
 from hubel.diagnosis.table import SYMPTOMS
-from hubel.diagnosis.thresholds import threshold
 from hubel.diagnosis.wording import verdict
 from hubel.results import Checked, Diagnosis, Finding, Provenance, Unchecked
 
@@ -45,7 +44,7 @@ def examine(
     for name in doubtful(alarms):
         readings[name] = replace(alarms.pop(name), confirmed=False)
     if not alarms:
-        alarms = _last_resort(case, readings)
+        alarms = likeliest(readings, case.harm.evidence)
         readings |= alarms
     sure = combined(alarms)
     causes = tuple(
@@ -79,28 +78,6 @@ def examine(
         provenance=provenance,
         courses=courses_of(case.record) if case.record.steps else None,
     )
-
-
-def _last_resort(case: Case, readings: Mapping[str, Reading]) -> dict[str, Sign]:
-    """Return the likeliest sign as an alarm, where a training suffers and nothing is confirmed.
-
-    Its effect is seen, though not proven to be its own: it is never more than possible.
-    """
-    if not isinstance(readings.get("fit/below-simple"), Sign):
-        return {}
-    signs = {
-        name: reading
-        for name, reading in readings.items()
-        if isinstance(reading, Sign)
-        and name not in EFFECTS
-        and (reading.severity or SYMPTOMS[name].severity) != "note"
-    }
-    likeliest = max(signs, key=lambda name: signs[name].confidence)
-    sign = signs[likeliest]
-    confidence = min(sign.confidence, threshold("causes.last-resort"))
-    told = case.harm.evidence in sign.evidence
-    evidence = sign.evidence if told else f"{sign.evidence}; {case.harm.evidence}"
-    return {likeliest: replace(sign, confirmed=True, confidence=confidence, evidence=evidence)}
 
 
 def _readings(

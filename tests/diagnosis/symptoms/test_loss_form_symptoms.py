@@ -264,7 +264,13 @@ def test_the_range_test_confirms_a_sum_over_the_batch(lr, high_edge, healthy, co
 
 @pytest.mark.parametrize(
     ("kind", "decay", "confirmed"),
-    [("SGD", 0.0, True), ("Adam", 0.0, False), ("Adam", 1e-4, True), ("AdamW", 0.1, False)],
+    [
+        ("SGD", 0.0, True),
+        ("RMSprop", 0.0, False),
+        ("Adam", 0.0, False),
+        ("Adam", 1e-4, True),
+        ("AdamW", 0.1, False),
+    ],
 )
 def test_a_mean_that_is_divided_twice_hurts_adam_only_by_the_decay_that_it_adds(
     kind, decay, confirmed

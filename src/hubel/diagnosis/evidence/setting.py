@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 LossKind = Literal[
     "cross-entropy", "nll", "bce", "bce-logits", "mse", "l1", "smooth-l1", "margin", "unknown"
@@ -41,6 +41,11 @@ class ModuleFact:
     …"""
 
 
+_ADAPTIVE: Final = frozenset(
+    {"Adam", "AdamW", "NAdam", "RAdam", "Adamax", "Adagrad", "Adadelta", "RMSprop", "DampedRMSprop"}
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptimizerFact:
     """The optimizer as it stood before its first update."""
@@ -51,6 +56,17 @@ class OptimizerFact:
     """The numbers of each group: lr, momentum, weight_decay, eps, beta1, beta2 …"""
     strangers: int = 0
     """Tensors that it has and the network has not."""
+
+    @property
+    def adapts(self) -> bool:
+        """Whether it divides by the gradient's size, so that a factor of the loss is not felt."""
+        return self.kind in _ADAPTIVE
+
+    @property
+    def adds_decay(self) -> bool:
+        """Whether the decay is added to the gradients, and is divided with them if it adapts."""
+        apart = self.kind == "AdamW"
+        return not apart and any(group.get("weight_decay", 0.0) > 0 for group in self.groups)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

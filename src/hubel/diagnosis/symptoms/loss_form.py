@@ -9,7 +9,7 @@ from hubel.diagnosis.case import Case
 from hubel.diagnosis.evidence import autograd, events
 from hubel.diagnosis.evidence.loss_terms import OVER_BATCH
 from hubel.diagnosis.evidence.questions import event, is_classification
-from hubel.diagnosis.evidence.setting import LossFact, LossKind, OptimizerFact
+from hubel.diagnosis.evidence.setting import LossFact, LossKind
 from hubel.diagnosis.symptom import Reading, Sign, Symptom, Unknown, Well
 from hubel.diagnosis.thresholds import threshold
 
@@ -247,16 +247,11 @@ def _range_of(case: Case) -> str | None:
     return f"range test: {trial.evidence}" if above else None
 
 
-def _adds_decay(optimizer: OptimizerFact) -> bool:
-    apart = optimizer.kind == "AdamW"
-    return not apart and any(group.get("weight_decay", 0.0) > 0 for group in optimizer.groups)
-
-
 def _divided(case: Case, fact: LossFact) -> Sign:
     """Word a mean that is divided once more, by more than gradients are accumulated over."""
     optimizer = case.setting.optimizer
     # An optimizer that divides by the gradient's size does not feel it, unless it adds decay to it.
-    adapts = optimizer is not None and "Ada" in optimizer.kind and not _adds_decay(optimizer)
+    adapts = optimizer is not None and optimizer.adapts and not optimizer.adds_decay
     suffers = case.harm.suffers and not adapts
     return Sign(
         what=f"The mean of the loss is multiplied by {fact.scale:.2g}: it is divided twice, and "

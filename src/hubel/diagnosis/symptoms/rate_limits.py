@@ -13,8 +13,6 @@ from hubel.diagnosis.statistics.layers import gradient_norms, layers_of, update_
 from hubel.diagnosis.symptom import Reading, Sign, Unknown, Well
 from hubel.diagnosis.thresholds import threshold
 
-_ADAPTIVE: Final = frozenset({"Adam", "AdamW", "NAdam", "RAdam", "Adamax", "RMSprop"})
-"""Optimizers that divide by the gradient's size plus eps."""
 _FEWEST_SAMPLES: Final = 4
 
 
@@ -44,7 +42,8 @@ def _eps_ratio(case: Case) -> float:
     Of the first half of the samples: later, a network that has learnt has small gradients.
     """
     optimizer = case.setting.optimizer
-    if optimizer is None or optimizer.kind not in _ADAPTIVE:
+    # Adadelta has its eps inside of the roots, where it is of another size.
+    if optimizer is None or not optimizer.adapts or optimizer.kind == "Adadelta":
         return math.nan
     sizes = [
         row.gradient

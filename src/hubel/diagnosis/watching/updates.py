@@ -22,8 +22,6 @@ from hubel.diagnosis.watching.weights import Change
 
 _PENDING: Final = 16
 """Updates whose losses wait on the device, to be fetched all at once."""
-MOST_UNUSED: Final = 0.5
-"""Share of the batches whose gradients are cleared unused, above which the loop is wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -178,7 +176,7 @@ class Updates:
             detail = f"{course.all_backwards} backward passes"
             course.once(events.BACKWARD_WITHOUT_STEP, detail=detail)
         unused, answered = self._backward.unused, self._backward.answered
-        if updates and unused > MOST_UNUSED * answered:
+        if updates and unused * 2 > answered:
             detail = f"{unused} of {answered} batches"
             course.once(events.CLEARED_WITHOUT_STEP, detail=detail)
         if self._early * 2 > updates:
