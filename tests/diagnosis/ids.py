@@ -15,7 +15,7 @@ IDS = frozenset(
         "unit": "dead saturated",
         "initialisation": "scale constant bias",
         "precision": "underflow",
-        "speed": "loader-bound synchronising",
+        "speed": "loader-bound",
         "fit": "cannot-fit-batch ignores-input underfitting overfitting over-regularised too-short"
         " below-simple",
         "normalisation": "train-eval drift small-batch",
