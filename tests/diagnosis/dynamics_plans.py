@@ -271,6 +271,7 @@ HEALTHY = {
     "step-decay": Plan(optimizer=sgd(0.1, 0.9), schedule=step_decay),
 }  # fmt: skip
 
+FEW = {"steps": 40, "batch": 32, "pictures": 143}
 SICK = {
     "sgd-lr-x100": Plan(optimizer=sgd(10.0)),
     "sgd-momentum-lr-x30": Plan(optimizer=sgd(1.5, 0.9)),
@@ -301,6 +302,7 @@ SICK = {
     "decay-early": Plan(optimizer=adam(1e-3), schedule=too_early),
     "shuffled-labels": Plan(model=lambda: net(norm=True), shuffled_labels=True),
     "bn-sgd-lr-x30": Plan(model=lambda: net(norm=True), optimizer=sgd(30.0, 0.9)),
+    "few-updates": Plan(model=bn_net, optimizer=sgd(100.0, 0.9), schedule=cosine, **FEW),
     "sgd-edge": Plan(optimizer=sgd(0.6, 0.9)),
     "sgd-edge-high": Plan(optimizer=sgd(2.0)),
     "adam-lr-d100": Plan(optimizer=adam(3e-5)),

@@ -116,6 +116,17 @@ def test_a_training_below_a_simple_classifier_is_never_well():
     assert not examination.examine(poor(val=0.78)).causes
 
 
+def test_a_training_at_chance_is_never_well_though_a_simple_classifier_is_no_better():
+    case = poor(val=0.1, train=0.1)
+    measured = {"accuracy": 0.11, "standard_error": 0.01, "chance": 0.1, "number": 300.0}
+    case.trials.made["reference"] = Trial(
+        name="reference", healthy=True, evidence="", measured=measured
+    )
+    (cause, *_) = examination.examine(case).causes
+    assert cause.id == "fit/below-simple"
+    assert cause.what == "The network reaches 10%, and the most frequent class alone 10%."
+
+
 def test_the_likeliest_sign_explains_it_where_nothing_is_confirmed(monkeypatch):
     sign = Sign(what="It is so.", evidence="seen", confidence=0.6, confirmed=False)
     seeing = {"loss/wrong-kind": replace(SYMPTOMS["loss/wrong-kind"], find=lambda _: sign)}

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from hubel.diagnosis.evidence.record import BatchRow, EvaluationRow, Record, StepRow
-from hubel.diagnosis.evidence.setting import Setting
+from hubel.diagnosis.evidence.setting import LossFact, Setting
 from hubel.diagnosis.harm import harm_of
 from hubel.diagnosis.symptom import Unknown
 from hubel.diagnosis.trials.trial import Trial
@@ -76,6 +76,25 @@ def test_judgement(kept, reference, suffers, known):
     harm = harm_of(kept, reference, setting=TOLD)
     assert (harm.suffers, harm.known) == (suffers, known), harm.evidence
     assert harm.evidence
+
+
+@pytest.mark.parametrize(
+    ("train", "last", "kind", "suffers"),
+    [
+        (0.1, 4.0, "cross-entropy", True),
+        (0.1, 2.5, "cross-entropy", False),  # it has hardly begun
+        (0.1, 4.0, "mse", False),  # what guessing costs is not known
+        (0.4, 4.0, "cross-entropy", False),  # it learns
+    ],
+)
+def test_a_loss_that_falls_and_stays_above_guessing_is_no_beginning(train, last, kind, suffers):
+    loss = LossFact(
+        kind=kind, reduction="mean", negated=False, activations=(), chain=(), scale=1.0
+    )  # fmt: skip
+    setting = dataclasses.replace(TOLD, loss=loss, outputs=10)
+    kept = record(losses=(6, last), train=train, val=(0.1,), updates=40)
+    harm = harm_of(kept, floor(0.11), setting=setting)
+    assert (harm.suffers, "guessing costs 2.3" in harm.evidence) == (suffers, suffers)
 
 
 def test_half_of_the_plan_must_be_done():

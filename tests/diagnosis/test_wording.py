@@ -89,6 +89,14 @@ def test_words_of_confidence(confidence, word):
     assert sureness(confidence) == word
 
 
+def test_what_does_not_go_well_is_not_called_well():
+    case = with_accuracy(0.1)
+    case.__dict__["harm"] = replace(case.harm, known=True, suffers=True, evidence="nothing learned")
+    assert verdict(case, [], [], []).startswith(
+        "The training does not go well, and nothing that explains it was found: nothing learned. "
+    )
+
+
 def test_what_is_not_known_yet_is_not_called_well():
     text = verdict(with_accuracy(0.97), [], [], [])
     assert text.startswith(

@@ -303,9 +303,23 @@ def test_options_of_a_training_to_come_do_not_fit_a_run(watched, name, value):
         hubel.diagnose(watched, **{name: value})
 
 
-def test_a_budget_that_is_no_time(watched):
-    with pytest.raises(UsageError, match="--budget"):
-        hubel.diagnose(watched, budget="soon")
+@pytest.mark.parametrize("option", ["budget", "trial_time"])
+def test_a_time_that_is_none(watched, option):
+    with pytest.raises(UsageError, match=f"--{option.replace('_', '-')} takes a time"):
+        hubel.diagnose(watched, **{option: "soon"})
+
+
+def test_the_trial_time_reaches_the_tests(builders, tmp_path, monkeypatch):
+    source = builders.write_folder(tmp_path / "own", 12, 0)
+    told = []
+
+    def look(case):
+        told.append(case.trials.make("one-batch"))
+        return WELL
+
+    install(monkeypatch, symptom("data/range", look))
+    hubel.diagnose(source, model_arguments=["width=4"], trial_time="0.001s")
+    assert "over 0.001 s, the trial time" in told[0].why
 
 
 def test_the_command_line_prints_and_ends_with_1_for_an_error(watched, monkeypatch, capsys):

@@ -11,6 +11,7 @@ from hubel.diagnosis.evidence.setting import Setting
 from hubel.diagnosis.evidence.subject import Subject
 from hubel.diagnosis.harm import Harm, judge
 from hubel.diagnosis.symptom import Unknown
+from hubel.diagnosis.trials.bench import TRIAL_S
 from hubel.diagnosis.trials.table import Spared, Trials
 
 
@@ -31,11 +32,12 @@ class Case:
         subject: Subject | None = None,
         *,
         with_trials: bool = True,
+        trial_s: float = TRIAL_S,
     ) -> None:
         self.setting = setting
         self.record = record
         self.subject = subject
-        self.trials = Trials(setting, subject if with_trials else None)
+        self.trials = Trials(setting, subject if with_trials else None, seconds=trial_s)
 
     def sparing(self, why: str) -> Case:
         """Return the same case, in which no test is made any more but those that tell of harm."""

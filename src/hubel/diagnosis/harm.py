@@ -207,7 +207,6 @@ def _nothing_learned(
     record: Record, course: _Course, numbers: Harm, setting: Setting | None
 ) -> Harm | None:
     """Neither accuracy above chance; without accuracies, a loss that has not fallen."""
-    del record, setting
     shares = [
         (share, error)
         for share, error in (
@@ -227,11 +226,34 @@ def _nothing_learned(
     learned = any(share > numbers.chance + bar * error for share, error in shares)
     if learned or course.climbing:
         return None
+    above = _above_guessing(record, course, setting)
     # A loss that falls at chance is that of a training which has hardly begun, or of one label
-    # that most pictures have; then the simple classifier decides.
-    if stands is False and not _floor_stands(numbers):
+    # that most pictures have; then the simple classifier decides. But it does not end far above
+    # what answering by chance would cost.
+    if stands is False and above is None and not _floor_stands(numbers):
         return None
-    return _judged(numbers, True, f"nothing learned: {_words(numbers)}")
+    costs = "" if above is None else f"; {above}"
+    return _judged(numbers, True, f"nothing learned: {_words(numbers)}{costs}")
+
+
+def _above_guessing(record: Record, course: _Course, setting: Setting | None) -> str | None:
+    """Return, in words, that a mean of cross-entropy ends far above that of guessing, ln C.
+
+    By the last updates, with their standard error, or by the last two evaluations on validation.
+    """
+    loss, outputs = (None, None) if setting is None else (setting.loss, setting.outputs)
+    if loss is None or loss.kind != "cross-entropy" or loss.reduction != "mean" or not outputs:
+        return None
+    guessing = math.log(max(outputs, 2))
+    bar = threshold("harm.above-guessing")
+    costs = f"guessing costs {guessing:.3g}"
+    trained = course.last / max(loss.scale, 1.0)
+    if trained - threshold("harm.chance-errors") * course.error > bar * guessing:
+        return f"the loss is {trained:.4g}, and {costs}"
+    validated = [row.loss for row in _validated(record)[-2:]]
+    if len(validated) == 2 and min(validated) > bar * guessing:
+        return f"the loss on validation is {validated[-1]:.4g}, and {costs}"
+    return None
 
 
 def _fell_back(

@@ -77,8 +77,7 @@ def _well(
     healthy: Sequence[Checked],
 ) -> list[str]:
     harm = _harm(case)
-    doubt = "" if harm is None or harm.known else f", but whether it goes well is {harm.evidence}"
-    parts = [f"Nothing was found to be wrong{doubt}."]
+    parts = [_opening(harm)]
     state = _state(case)
     if state:
         parts.append(state)
@@ -91,6 +90,15 @@ def _well(
         could = _symptoms(len(unchecked)).rpartition(" ")[0]
         parts.append(f"{could} could not be looked for.")
     return parts
+
+
+def _opening(harm: Harm | None) -> str:
+    if harm is not None and harm.suffers:
+        why = "The training does not go well, and nothing that explains it was found"
+        return f"{why}: {harm.evidence}."
+    if harm is not None and not harm.known:
+        return f"Nothing was found to be wrong, but whether it goes well is {harm.evidence}."
+    return "Nothing was found to be wrong."
 
 
 def _harm(case: Case) -> Harm | None:

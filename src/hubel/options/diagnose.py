@@ -49,6 +49,10 @@ class DiagnoseOptions:
     trials: bool = True
     """Make active tests on copies of the network, where something is suspected."""
 
+    trial_time: str = "20s"
+    """Processor time that one active test may take, as 90s or 5m; one that needs more tells
+    nothing, so a large network may need a longer one."""
+
     silence: tuple[str, ...] = ()
     """Symptoms that are not looked for, by id: data/too-few."""
 

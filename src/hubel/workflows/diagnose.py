@@ -76,17 +76,18 @@ def diagnose(
     for name in options.silence:
         look_up(SYMPTOMS, name, "symptom")
     check_numbers(options.pairs, 1.0, _seconds(options))
+    trial_s = parse_duration(options.trial_time, "--trial-time")
     run = _run_of(subject)
     if run is not None:
         _refuse_for_run(run, options)
-        return _of_run(run, options, progress, said or _silent)
+        return _of_run(run, options, progress, said or _silent, trial_s)
     assert not isinstance(subject, Run), "a Run is a run"
     if options.treat:
         raise UsageError(
             f"--treat retrains a run, and {_name(subject)} is none: train first, with hubel train "
             f"{_name(subject)}."
         )
-    return _of_source(subject, options, progress)
+    return _of_source(subject, options, progress, trial_s)
 
 
 def _silent(_: str) -> None:
@@ -144,14 +145,22 @@ def _refuse_for_run(run: Run, options: DiagnoseOptions) -> None:
             )
 
 
-def _of_run(run: Run, options: DiagnoseOptions, progress: Progress | None, said: Said) -> Diagnosis:
+def _of_run(
+    run: Run, options: DiagnoseOptions, progress: Progress | None, said: Said, trial_s: float
+) -> Diagnosis:
     telemetry = _telemetry(run)
     notes: list[str] = []
     if not run.finished:
         notes.append("The training did not end; this is how far it came.")
     patient = _patient(run, options, notes) if options.trials else None
     diagnosis = examine(
-        Case(telemetry.setting, telemetry.record, patient, with_trials=options.trials),
+        Case(
+            telemetry.setting,
+            telemetry.record,
+            patient,
+            with_trials=options.trials,
+            trial_s=trial_s,
+        ),
         silence=options.silence,
         progress=progress,
         provenance=provenance(
@@ -274,14 +283,23 @@ def _with_command(prescription: Prescription, source: str, options: TrainOptions
 
 
 def _of_source(
-    source: str | Path | Source, options: DiagnoseOptions, progress: Progress | None
+    source: str | Path | Source,
+    options: DiagnoseOptions,
+    progress: Progress | None,
+    trial_s: float,
 ) -> Diagnosis:
     def scanning(done: int, total: int) -> None:
         if progress is not None:
             progress("looking at pictures", done, total)
 
     with beforehand(source, options, scanning) as made:
-        case = Case(made.setting, made.record, made.subject, with_trials=options.trials)
+        case = Case(
+            made.setting,
+            made.record,
+            made.subject,
+            with_trials=options.trials,
+            trial_s=trial_s,
+        )
         known = _tried(case, progress) if options.trials else {}
         diagnosis = examine(
             case,

@@ -40,6 +40,8 @@ def test_what_is_wrong_in_a_call_is_said():
         ({"probe_every": None}, "probe_every is the number .* and not None"),
         ({"epochs": "3"}, "epochs is the number of passes that are planned, .* and not '3'"),
         ({"epochs": 1.5}, "epochs is the number .* and not 1.5"),
+        ({"trial_s": 0}, "trial_s is the seconds that a test may take, not 0"),
+        ({"trial_s": "20s"}, "trial_s is the seconds that a test may take, not '20s'"),
         ({"classes": -1}, "classes is the number of classes, at least 1, and not -1"),
         ({"classes": ["cat", "dog"]}, "classes is the number of classes, .* and not"),
     ],

@@ -11,7 +11,7 @@ from hubel.diagnosis.thresholds import threshold
 
 
 def below_simple(case: Case) -> Reading:
-    """Look for a training that ends clearly below a simple classifier, whatever the cause.
+    """Look for a training that ends at chance or far below a simple classifier, for any reason.
 
     Never an alarm by itself: the examination makes one of it where nothing else explains it.
     """
@@ -28,11 +28,16 @@ def below_simple(case: Case) -> Reading:
         threshold("fit/below-simple.errors") * math.hypot(error, harm.reference_error),
     )
     measured = {"reached": reached, "reference": harm.reference, "behind": behind}
-    if not harm.suffers or not behind > bar:
+    at_chance = reached < harm.chance + threshold("harm.chance-errors") * error
+    if not harm.suffers or not (behind > bar or at_chance):
         return Well(evidence=harm.evidence, measured=measured)
+    simple = (
+        f"a linear map of coarse pixels {_said(case, harm.reference)} on the same pictures"
+        if behind > bar
+        else f"and the most frequent class alone {_said(case, harm.chance)}"
+    )
     return Sign(
-        what=f"The network reaches {_said(case, reached)}, a linear map of coarse pixels "
-        f"{_said(case, harm.reference)} on the same pictures.",
+        what=f"The network reaches {_said(case, reached)}, {simple}.",
         evidence=harm.evidence,
         confidence=0.2,
         confirmed=False,
@@ -47,14 +52,15 @@ def _said(case: Case, reached: float) -> str:
 SYMPTOMS: Final[tuple[Symptom, ...]] = (
     Symptom(
         id="fit/below-simple",
-        meaning="The network ends below a simple classifier, and nothing else that was found "
-        "explains it.",
+        meaning="The network ends at chance or below a simple classifier, and nothing else that "
+        "was found explains it.",
         tier=1,
         statistic="accuracy in validation, or in training without one, beside that of a linear map "
         "of coarse pixels, held out",
         threshold=(
             f"{threshold('fit/below-simple.errors'):g} standard errors and "
-            f"{threshold('fit/below-simple.behind'):g} below it"
+            f"{threshold('fit/below-simple.behind'):g} below it, or not "
+            f"{threshold('harm.chance-errors'):g} above chance; and the training suffers"
         ),
         severity="warning",
         remedy="Train a network and settings that are known to work on these pictures, as "

@@ -47,8 +47,8 @@ def _too_high(case: Case) -> Reading:
     no_other = isinstance(trial, Unknown) and trial.why == NO_RATE
     useful = isinstance(trial, Trial) and trial.healthy and effect.lost
     acquitted = (useful or no_other) and not overwritten
-    seen = large and not acquitted and (effect.hurt or (overwritten and poor))
-    if not shown and (acquitted or not (large and poor)):
+    seen = large and not acquitted and (effect.hurt or (overwritten and case.harm.suffers))
+    if not shown and (acquitted or not (large and (poor or seen))):
         return Well(evidence=f"{words}{_said(trial)}", measured=measured | {"edge": edge})
     began_well = not _began_badly(case)
     return Sign(

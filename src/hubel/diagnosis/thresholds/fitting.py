@@ -20,6 +20,7 @@ ROWS: Final[tuple[Threshold, ...]] = (
     Threshold("harm.margin", 0.02, "accuracy below it at least", "hubel"),
     Threshold("harm.chance-errors", 3, "standard errors above chance that show learning", "hubel"),
     Threshold("harm.fall", 0.05, "least fall of the loss, as a share of its start", "hubel"),
+    Threshold("harm.above-guessing", 1.5, "times guessing's loss, at chance, at the end", "hubel"),
     Threshold("harm.lost", 0.1, "accuracy lost since the best evaluation", "hubel"),
     Threshold("harm.done", 0.5, "share of the planned updates before it is compared", "hubel"),
     # fit

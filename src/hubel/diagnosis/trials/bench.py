@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from contextvars import ContextVar
 from typing import Any, Final, cast
 
 import numpy as np
@@ -19,14 +20,17 @@ from hubel.diagnosis.evidence.subject import Samples, Subject
 
 BATCH: Final = 32
 """Pictures an update in short trainings, where the test does not say otherwise."""
-BOUND_S: Final = 20.0
-"""Processor time that one test may take, of the thread that makes it, so that a busy machine does
-not cut it short. A test that needs more answers that it does not know."""
+TRIAL_S: Final = 20.0
+"""Processor time that one test may take where nothing is said: of the thread that makes it, so that
+a busy machine does not cut it short. A test that needs more answers that it does not know."""
+_ALLOWED: Final = ContextVar("seconds that a test may take", default=TRIAL_S)
 SANE_RATES: Final = (1e-3, 1e-4, 1e-2)
 """Rates for Adam at which some update of a sound network learns, the likeliest first."""
 
 WINDOW: Final = 20
 """Updates of which a mean loss is taken."""
+_TIMED: Final = 2
+"""Updates, after the first, by which the time of all is estimated."""
 PATIENCE: Final = 80
 """Updates in which the mean loss of a short training must fall, or it is ended."""
 
@@ -35,21 +39,29 @@ class TooLongError(RuntimeError):
     """A test needs more time than it has; the table of tests makes `Unknown` of it."""
 
 
-@dataclass(slots=True)
+@contextmanager
+def allowed(seconds: float) -> Generator[None]:
+    """Let each test that is made inside take so much processor time."""
+    before = _ALLOWED.set(seconds)
+    try:
+        yield
+    finally:
+        _ALLOWED.reset(before)
+
+
 class Clock:
-    """The time that a test has left."""
+    """The time that a test has left; it starts when it is made."""
 
-    end: float
+    def __init__(self) -> None:
+        self._seconds = _ALLOWED.get()
+        self._end = time.thread_time() + self._seconds
 
-    @classmethod
-    def of(cls, seconds: float = BOUND_S) -> Clock:
-        """Return a clock that starts now."""
-        return cls(time.thread_time() + seconds)
-
-    def check(self) -> None:
-        """Go on only while there is time. Errors: TooLongError."""
-        if time.thread_time() > self.end:
-            raise TooLongError(f"the network takes too long for it (over {BOUND_S:g} s)")
+    def check(self, needs: float = 0.0) -> None:
+        """Go on only while there is time, and `needs` seconds more. Errors: TooLongError."""
+        if time.thread_time() + needs > self._end:
+            raise TooLongError(
+                f"the network takes too long for it (over {self._seconds:g} s, the trial time)"
+            )
 
 
 @contextmanager
@@ -160,17 +172,24 @@ def updates(
     clock: Clock,
     size: int = BATCH,
     own: bool = False,
+    least: int = 0,
 ) -> Iterator[tuple[float, Tensor, Tensor]]:
     """Train, and yield after each update its mean loss, outputs and indices of pictures.
 
     Batches come in the same order at each call. `own` sums the loss over the batch where the
-    training does. Ends early where the loss is not finite, which it yields as infinite.
+    training does. `least` is how many updates the test needs in any case: where the first ones show
+    that there is no time for them, it ends at once. Ends early where the loss is not finite, which
+    it yields as infinite. Errors: TooLongError.
     """
     inputs, targets = data
     summed = own and setting.loss is not None and setting.loss.reduction == "sum"
     order = batches(len(inputs), size, torch.Generator().manual_seed(1))
-    for _, taken in zip(range(steps), order, strict=False):
-        clock.check()
+    started = math.inf
+    for number, taken in zip(range(steps), order, strict=False):
+        if number == 1:
+            started = time.thread_time()
+        took = (time.thread_time() - started) / _TIMED if number == 1 + _TIMED else 0.0
+        clock.check(needs=took * (least - number))
         chosen = taken.to(inputs.device)
         optimizer.zero_grad(set_to_none=True)
         outputs = answers(network, inputs[chosen])

@@ -35,7 +35,7 @@ def float32_replay(setting: Setting, subject: Subject) -> Trial | Unknown:
         samples = subject.samples("train", PICTURES)
         if samples is None or len(samples) < 2:
             return Unknown(why="there are no training pictures to replay")
-        clock = Clock.of()
+        clock = Clock()
         data = samples.inputs, samples.targets
         half, half_grads = _replayed(setting, subject, data, kind)
         clock.check()

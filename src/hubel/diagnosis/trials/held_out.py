@@ -26,7 +26,7 @@ def held_out(setting: Setting, subject: Subject) -> Trial | Unknown:
     (1 where the training pictures are). Bound: one pass forward over 1,024 pictures.
     """
     with apart():
-        clock = Clock.of()
+        clock = Clock()
         seen = subject.samples("train", PICTURES)
         unseen = subject.samples("val", PICTURES)
         if seen is None or not len(seen):

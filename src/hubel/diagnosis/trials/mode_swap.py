@@ -57,7 +57,7 @@ def mode_swap(setting: Setting, subject: Subject) -> Trial | Unknown:
         network = subject.network()
         if not any(keeps_statistics(module) for module in network.modules()):
             return Unknown(why="no layer of the network keeps running statistics")
-        clock = Clock.of()
+        clock = Clock()
         data = ready(samples, network)
         score = partial(_score, setting, subject, data, clock=clock)
         evaluated = score(network.eval(), size=WIDE)

@@ -28,6 +28,8 @@ from hubel.diagnosis.trials.trial import Trial
 
 PICTURES: Final = 16
 STEPS: Final = 300
+_FEWEST: Final = 20
+"""Updates in which hardly any network fits them."""
 CERTAIN: Final = 3
 """Updates in a row without an error, after which it stops."""
 
@@ -44,7 +46,7 @@ def one_batch(setting: Setting, subject: Subject) -> Trial | Unknown:
         samples = subject.samples("train", 256)
         if samples is None or len(samples) < 2:
             return Unknown(why="there are no training pictures to fit")
-        clock = Clock.of()
+        clock = Clock()
         chosen = balanced(setting, samples.targets, PICTURES, generator)
         inputs, targets = ready(samples, new_network(subject))
         chosen = chosen.to(inputs.device)
@@ -103,6 +105,7 @@ def _fitted(
         clock=clock,
         size=len(data[0]),
         own=own,
+        least=_FEWEST,
     )
     enough = 0.0 if _counts(setting, data[1]) else 0.01
     for loss, outputs, chosen in course:

@@ -45,7 +45,7 @@ def permuted_labels(setting: Setting, subject: Subject) -> Trial | Unknown:
         samples = subject.samples("train", PICTURES)
         if samples is None or len(samples) < 2 * BATCH:
             return Unknown(why=f"there are no {2 * BATCH} training pictures to learn from")
-        clock = Clock.of()
+        clock = Clock()
         inputs, targets = ready(samples, new_network(subject))
         order = torch.randperm(len(inputs), generator=generator).to(inputs.device)
         inputs, targets = inputs[order], targets[order]
@@ -95,6 +95,7 @@ def _compared(
             (inputs, targets),
             steps=STEPS,
             clock=clock,
+            least=2 * LAST,
         )
         for one, targets in zip(networks, both, strict=True)
     ]

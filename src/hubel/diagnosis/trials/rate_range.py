@@ -48,7 +48,7 @@ def rate_range(setting: Setting, subject: Subject) -> Trial | Unknown:
         samples = subject.samples("train", PICTURES)
         if samples is None or len(samples) < 8:
             return Unknown(why="there are no training pictures to learn from")
-        clock = Clock.of()
+        clock = Clock()
         network = new_network(subject)
         current = max(group["lr"] for group in subject.optimizer(network).param_groups)
         if not current > 0:
@@ -137,7 +137,9 @@ def _fall(
     network = set_still(new_network(subject), setting)
     optimizer = subject.optimizer(network, 10**power)
     rates = [float(group["lr"]) for group in optimizer.param_groups]
-    course = updates(setting, subject, network, optimizer, data, steps=STEPS, clock=clock, own=True)
+    course = updates(
+        setting, subject, network, optimizer, data, steps=STEPS, clock=clock, own=True, least=STEPS
+    )
     for group, rate in zip(optimizer.param_groups, rates, strict=True):
         group["lr"] = rate / WARM
     for done, (loss, _, _) in enumerate(course, start=1):

@@ -46,7 +46,7 @@ def regularisation_off(setting: Setting, subject: Subject) -> Trial | Unknown:
         samples = subject.samples("train", PICTURES)
         if samples is None or len(samples) < 32:
             return Unknown(why="there are no 32 training pictures to learn from")
-        clock = Clock.of()
+        clock = Clock()
         data = ready(samples, subject.network())
         idle = _idle(setting, subject, data)
         if idle is not None:
@@ -175,8 +175,9 @@ def _score(
                 group["weight_decay"] = 0.0
     else:
         _set_as_trained(network, setting)
+    needed = STEPS if off else 2 * STEPS  # both sides, and this one is the first
     for _ in updates(
-        setting, subject, network, optimizer, data, steps=STEPS, clock=clock, own=True
+        setting, subject, network, optimizer, data, steps=STEPS, clock=clock, own=True, least=needed
     ):
         pass
     with torch.no_grad():

@@ -9,6 +9,7 @@ from typing import Final
 from hubel.diagnosis.evidence.setting import Setting
 from hubel.diagnosis.evidence.subject import Subject
 from hubel.diagnosis.symptom import Unknown
+from hubel.diagnosis.trials.bench import TRIAL_S, allowed
 from hubel.diagnosis.trials.data_agreement import labels_agree
 from hubel.diagnosis.trials.data_classes import (
     classes_are_present,
@@ -86,8 +87,11 @@ _FAILURES: Final = (
 class Trials:
     """The tests of one case. A rule asks for one only where it suspects something."""
 
-    def __init__(self, setting: Setting, subject: Subject | None) -> None:
+    def __init__(
+        self, setting: Setting, subject: Subject | None, *, seconds: float = TRIAL_S
+    ) -> None:
         self._setting = setting
+        self._seconds = seconds
         self._subject = None if subject is None else Remembering(subject)
         self.made: dict[str, Trial | Unknown] = {}
         """What was asked for, by name."""
@@ -106,7 +110,8 @@ class Trials:
         if self._subject is None:
             return Unknown(why="the network or its pictures are not at hand")
         try:
-            return test(self._setting, self._subject)
+            with allowed(self._seconds):
+                return test(self._setting, self._subject)
         except _FAILURES as error:
             first = (str(error) or type(error).__name__).splitlines()[0]
             return Unknown(why=f"the test {name} could not be made: {first}")

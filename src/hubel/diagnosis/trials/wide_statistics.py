@@ -50,7 +50,7 @@ def wide_statistics(setting: Setting, subject: Subject) -> Trial | Unknown:
             return Unknown(why=f"there are no {2 * WIDE} training pictures to learn from")
         if not any(keeps_statistics(module) for module in subject.network().modules()):
             return Unknown(why="no layer of the network keeps running statistics")
-        clock = Clock.of()
+        clock = Clock()
         data = ready(samples, subject.network())
         own = _score(setting, subject, data, batch, batch, clock)
         wide = _score(setting, subject, data, batch, WIDE, clock)

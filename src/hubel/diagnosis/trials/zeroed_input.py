@@ -47,7 +47,7 @@ def zeroed_input(setting: Setting, subject: Subject) -> Trial | Unknown:
         samples = subject.samples("train", 256)
         if samples is None or len(samples) < 4:
             return Unknown(why="there are no training pictures to learn from")
-        clock = Clock.of()
+        clock = Clock()
         inputs, targets = ready(samples, new_network(subject))
         chosen = balanced(setting, samples.targets, PICTURES, generator).to(inputs.device)
         data = inputs[chosen], targets[chosen]
@@ -83,6 +83,7 @@ def _compared(
             steps=STEPS,
             clock=clock,
             size=min(16, len(data[1])),
+            least=2 * LAST,
         )
         for network, inputs in (
             (set_still(new_network(subject), setting), data[0]),

@@ -18,6 +18,7 @@ from hubel.diagnosis.evidence.reading import read_setting
 from hubel.diagnosis.evidence.record import EvaluationRow, Record
 from hubel.diagnosis.evidence.setting import Setting
 from hubel.diagnosis.examination import examine
+from hubel.diagnosis.trials.bench import TRIAL_S
 from hubel.diagnosis.watching.backward import Backward
 from hubel.diagnosis.watching.batches import logits_of, right
 from hubel.diagnosis.watching.clock import Clock
@@ -59,6 +60,7 @@ class Doctor(AbstractContextManager["Doctor"]):
         classes: int | None = None,
         probe_every: int = 100,
         trials: bool = True,
+        trial_s: float = TRIAL_S,
         say: Say | None = None,
     ) -> None:
         optimizer = plain(optimizer)
@@ -67,12 +69,14 @@ class Doctor(AbstractContextManager["Doctor"]):
         _check_number("probe_every", probe_every, "of updates between two probes")
         _check_number("epochs", epochs, "of passes that are planned")
         _check_number("classes", classes, "of classes")
+        _check_seconds(trial_s)
         self._handed: dict[Split, Any] = {"train": loader, "val": validation}
         self._scheduler = scheduler
         self._epochs = epochs
         self._classes = classes
         self._every = probe_every
         self._trials = trials
+        self._trial_s = trial_s
         self._fresh: dict[str, Tensor] | None = None
         self._course = Course(
             model=model,
@@ -173,7 +177,14 @@ class Doctor(AbstractContextManager["Doctor"]):
             self._collect()
             self._validate()
             record, subject = self._course.record, self._subject
-            return examine(Case(self._whole(), record, subject, with_trials=self._trials))
+            case = Case(
+                self._whole(),
+                record,
+                subject,
+                with_trials=self._trials,
+                trial_s=self._trial_s,
+            )
+            return examine(case)
 
     @contextmanager
     def _aside(self) -> Generator[None]:
@@ -324,6 +335,11 @@ def _check_number(name: str, value: object, what: str) -> None:
         return
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise UsageError(f"{name} is the number {what}, at least 1, and not {value!r}.")
+
+
+def _check_seconds(trial_s: object) -> None:
+    if not isinstance(trial_s, int | float) or not trial_s > 0:
+        raise UsageError(f"trial_s is the seconds that a test may take, not {trial_s!r}.")
 
 
 def _kind(thing: object) -> str:

@@ -6,6 +6,7 @@ from typing import Any, final
 
 from torch import nn
 
+from hubel.diagnosis.trials.bench import TRIAL_S
 from hubel.diagnosis.watching.doctor import Doctor, Say
 from hubel.diagnosis.watching.optional import optional
 from hubel.errors import UsageError
@@ -23,10 +24,16 @@ class DoctorCallback(_Callback):
     """
 
     def __init__(
-        self, *, probe_every: int = 100, trials: bool = True, say: Say | None = print
+        self,
+        *,
+        probe_every: int = 100,
+        trials: bool = True,
+        trial_s: float = TRIAL_S,
+        say: Say | None = print,
     ) -> None:
         self._probe_every = probe_every
         self._trials = trials
+        self._trial_s = trial_s
         self._say: Say | None = say
         self.doctor: Doctor | None = None
         """The doctor of the training that runs, or ran last."""
@@ -44,6 +51,7 @@ class DoctorCallback(_Callback):
             epochs=epochs if epochs and epochs > 0 else None,
             probe_every=self._probe_every,
             trials=self._trials,
+            trial_s=self._trial_s,
             say=self._say,
         )
         self.doctor.__enter__()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, final
 
+from hubel.diagnosis.trials.bench import TRIAL_S
 from hubel.diagnosis.watching.doctor import Doctor, Say
 from hubel.diagnosis.watching.optional import optional
 from hubel.errors import UsageError
@@ -21,10 +22,16 @@ class DoctorCallback(_Callback):
     """
 
     def __init__(
-        self, *, probe_every: int = 100, trials: bool = True, say: Say | None = print
+        self,
+        *,
+        probe_every: int = 100,
+        trials: bool = True,
+        trial_s: float = TRIAL_S,
+        say: Say | None = print,
     ) -> None:
         self._probe_every = probe_every
         self._trials = trials
+        self._trial_s = trial_s
         self._say: Say | None = say
         self.doctor: Doctor | None = None
         """The doctor of the training that runs, or ran last."""
@@ -40,6 +47,7 @@ class DoctorCallback(_Callback):
             epochs=max(int(args.num_train_epochs), 1) if args.max_steps <= 0 else None,
             probe_every=self._probe_every,
             trials=self._trials,
+            trial_s=self._trial_s,
             say=self._say,
         )
         self.doctor.__enter__()

@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
+from hubel.diagnosis.trials.bench import TRIAL_S
 from hubel.diagnosis.watching.doctor import Doctor, Say
 
 
@@ -21,6 +22,7 @@ def watch(
     classes: int | None = None,
     probe_every: int = 100,
     trials: bool = True,
+    trial_s: float = TRIAL_S,
     say: Say | None = print,
 ) -> Doctor:
     """Return a doctor that watches a training loop from `with` to its end, unchanged to the bit.
@@ -37,7 +39,8 @@ def watch(
     steps, too. `epochs` tells how long the training is meant to be, `classes` how many there are.
     Every `probe_every` updates the network is measured on a fixed batch, more seldom where that
     would cost over 2% of the time. With `trials` the diagnosis makes tests on copies where
-    something is suspected. `say` gets one line when something is wrong; None for silence.
+    something is suspected; each may take `trial_s` seconds of processor time. `say` gets one line
+    when something is wrong; None for silence.
 
     `doctor.diagnosis()` tells what was found, within the loop or after it. Errors: UsageError
     where the model, the optimizer or `probe_every` is not what it should be.
@@ -52,5 +55,6 @@ def watch(
         classes=classes,
         probe_every=probe_every,
         trials=trials,
+        trial_s=trial_s,
         say=say,
     )
