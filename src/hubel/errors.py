@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from typing import Final, TypeVar
 
 Value = TypeVar("Value")
+_MANY: Final = 20
+"""Known words that are too many to be listed beside close ones."""
 _MEMORY_WORDS: Final = (
     "can't allocate memory",  # torch on Linux
     "not enough memory",  # torch on Windows
@@ -99,17 +101,30 @@ def memory_ran_out(error: BaseException) -> bool:
     return any(words in str(error).lower() for words in _MEMORY_WORDS)
 
 
+def nearest(word: str, known: Iterable[str]) -> list[str]:
+    """Return up to three known words that are close to `word`, the closest first.
+
+    >>> nearest("lenet", ["hubelnet", "lenet5"])
+    ['lenet5', 'hubelnet']
+    """
+    lowered = {name.lower(): name for name in sorted(known)}
+    return [lowered[match] for match in difflib.get_close_matches(word.lower(), lowered, n=3)]
+
+
 def close_matches(word: str, known: Iterable[str]) -> str:
-    """Return a half-sentence that offers the known words nearest to `word`.
+    """Return a half-sentence that offers the known words nearest to `word`, and all of a few.
 
     >>> close_matches("lenet", ["hubelnet", "lenet5"])
     'did you mean lenet5 or hubelnet? Known: hubelnet, lenet5.'
+    >>> close_matches("x", ["hubelnet", "lenet5"])
+    'choose from hubelnet, lenet5.'
     """
     names = sorted(known)
-    lowered = {name.lower(): name for name in names}
-    near = [lowered[match] for match in difflib.get_close_matches(word.lower(), lowered, n=3)]
-    offer = f"did you mean {' or '.join(near)}? " if near else ""
-    return f"{offer}Known: {', '.join(names) or 'none'}."
+    near = nearest(word, names)
+    if not near:
+        return f"choose from {', '.join(names)}." if names else "there are none."
+    offer = f"did you mean {' or '.join(near)}?"
+    return offer if len(names) > _MANY else f"{offer} Known: {', '.join(names)}."
 
 
 def look_up(table: Mapping[str, Value], name: str, what: str) -> Value:

@@ -242,7 +242,7 @@ def test_regions_outside_and_inside_the_picture():
 
 def test_what_is_not_there_is_refused():
     traced = trace(nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU()), (3, 10, 10))
-    with pytest.raises(UsageError, match="Sequential runs no layer 'conv': .*Known: 0, 1"):
+    with pytest.raises(UsageError, match="Sequential runs no layer 'conv': choose from 0, 1"):
         receptive_field(traced, "conv", (0, 0))
     with pytest.raises(UsageError, match="1 is called 1 times, from 0: there is no call 1"):
         receptive_field(traced, "1", (0, 0), call=1)

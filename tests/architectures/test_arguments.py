@@ -48,7 +48,11 @@ def test_words_that_are_no_arguments(word):
         ("plain", {"pool": 0}, "plain's pool is true or false, not 0."),
         ("inception_v3", {"auxiliary": 2}, "inception_v3's auxiliary is true or false, not 2."),
         ("resnet50", {"shortcut": 1}, "resnet50's shortcut is A, B or C, not 1."),
-        ("resnet20", {"stride_on": "1x1"}, "resnet20 has no argument 'stride_on': Known: shortcut"),
+        (
+            "resnet20",
+            {"stride_on": "1x1"},
+            "resnet20 has no argument 'stride_on': choose from shortcut",
+        ),
         ("densenet121", {"dropout": "abc"}, "densenet121's dropout is a finite number, not 'abc'."),
         ("densenet121", {"dropout": float("nan")}, "'s dropout is a finite number, not nan."),
         ("mobilenet_v1", {"width": float("inf")}, "'s width is a finite number, not inf."),

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from hubel.errors import MissingExtraError, UsageError, close_matches
+from hubel.errors import MissingExtraError, UsageError, nearest
 
 
 def build_torchvision(
@@ -113,7 +113,8 @@ def _rebuild_first(module: nn.Module, name: str, channels: int) -> str:
 
 def _near(name: str, known: list[str]) -> str:
     """Return close matches among many names, without listing them all."""
-    return close_matches(name, known).partition("Known:")[0].strip() or "look at its documentation."
+    near = nearest(name, known)
+    return f"did you mean {' or '.join(near)}?" if near else "look at its documentation."
 
 
 def _sentence(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from hubel.data.files import list_folder
-from hubel.errors import UsageError, close_matches
+from hubel.errors import UsageError, nearest
 
 
 def find_pictures(patterns: Iterable[str], stdin: TextIO | None = None) -> list[Path]:
@@ -58,5 +58,5 @@ def _offer(path: Path) -> str:
     if not path.parent.is_dir():
         return f": there is no folder {str(path.parent)!r}"
     siblings = (item.name for item in path.parent.iterdir())
-    near, _, _ = close_matches(path.name, siblings).partition("Known: ")
-    return f": {near.strip().removesuffix('?')}" if near else ""
+    near = nearest(path.name, siblings)
+    return f": did you mean {' or '.join(near)}" if near else ""

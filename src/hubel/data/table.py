@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hubel.data.files import FileSource
 from hubel.data.naming import SPLIT_WORDS, check_class_names, rows, some, sort_classes
 from hubel.data.source import UNSPLIT, Index, Source
-from hubel.errors import MissingExtraError, SourceError, close_matches
+from hubel.errors import MissingExtraError, SourceError, nearest
 from hubel.results import Task
 
 TABLE_SUFFIXES: Final = {".csv": ",", ".tsv": "\t", ".parquet": ""}
@@ -179,11 +179,13 @@ def _check_columns(table: Table, targets: dict[str, str]) -> None:
     if len(set(targets.values())) < len(targets):
         raise SourceError(f"Two target columns of {table.name} have the same name.")
     for column in table.columns:
-        near = close_matches(column, _COLUMNS).partition("Known")[0]
-        if column not in _COLUMNS and column not in targets and near:
-            wanted = near.removeprefix("did you mean ").removesuffix("? ").split(" or ")[0]
-            if wanted not in table.columns and not (wanted == "target" and targets):
-                raise SourceError(f"{table.name} has a column {column!r}: {near.strip()}")
+        near = nearest(column, _COLUMNS)
+        if column in _COLUMNS or column in targets or not near:
+            continue
+        if near[0] not in table.columns and not (near[0] == "target" and targets):
+            raise SourceError(
+                f"{table.name} has a column {column!r}: did you mean {' or '.join(near)}?"
+            )
 
 
 def _paths(table: Table, folder: Path) -> list[str]:
