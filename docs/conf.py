@@ -1,5 +1,6 @@
 """Configuration of the documentation."""
 
+import doctest
 import sys
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -41,6 +42,8 @@ bibtex_default_style = "plain"
 
 # Examples in docstrings are run by the test suite; here, those of the pages.
 doctest_test_doctest_blocks = ""
+# The messages of errors are compared too, which Sphinx leaves out by default.
+doctest_default_flags = doctest.ELLIPSIS | doctest.DONT_ACCEPT_TRUE_FOR_1
 doctest_global_setup = """
 import contextlib, os, tempfile
 _folder = tempfile.TemporaryDirectory()
