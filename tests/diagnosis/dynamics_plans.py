@@ -302,6 +302,7 @@ SICK = {
     "decay-early": Plan(optimizer=adam(1e-3), schedule=too_early),
     "shuffled-labels": Plan(model=lambda: net(norm=True), shuffled_labels=True),
     "bn-sgd-lr-x30": Plan(model=lambda: net(norm=True), optimizer=sgd(30.0, 0.9)),
+    "few-tiny-updates": Plan(model=bn_net, optimizer=sgd(1e-7, 0.9), **FEW),
     "few-updates": Plan(model=bn_net, optimizer=sgd(100.0, 0.9), schedule=cosine, **FEW),
     "sgd-edge": Plan(optimizer=sgd(0.6, 0.9)),
     "sgd-edge-high": Plan(optimizer=sgd(2.0)),

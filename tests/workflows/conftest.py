@@ -122,7 +122,7 @@ def make_run(folder: Path, source: Any, task: str, *, spec: str | None = None) -
     module = in_units(loaded.module, task, len(classes)).eval()
     set_weights(module, task)
     write_manifest(run.manifest_file, dataset)
-    choices = {"source": spec or str(opened.name), "seed": SEED}
+    choices = {"source": spec or str(opened.name), "seed": SEED, "threads": 1}
     write_json(
         run.plan_file,
         Plan(

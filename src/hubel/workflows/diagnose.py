@@ -24,6 +24,8 @@ from hubel.options.gathering import gather_options
 from hubel.results import Diagnosis, Prescription, Run, SymptomEntry
 from hubel.results.files import write_json
 from hubel.training.duration import parse_duration
+from hubel.training.hardware.limits import usable_threads
+from hubel.training.inference import arithmetic_threads
 from hubel.training.provenance import provenance
 from hubel.workflows.doctor.beforehand import Beforehand, beforehand
 from hubel.workflows.doctor.changing import changed, command_of
@@ -153,20 +155,24 @@ def _of_run(
     if not run.finished:
         notes.append("The training did not end; this is how far it came.")
     patient = _patient(run, options, notes) if options.trials else None
-    diagnosis = examine(
-        Case(
-            telemetry.setting,
-            telemetry.record,
-            patient,
-            with_trials=options.trials,
-            trial_s=trial_s,
-        ),
-        silence=options.silence,
-        progress=progress,
-        provenance=provenance(
-            seed=planned(run, "seed"), data_digest=_data_digest(run), model_digest=""
-        ),
+    case = Case(
+        telemetry.setting,
+        telemetry.record,
+        patient,
+        with_trials=options.trials,
+        trial_s=trial_s,
     )
+    # As many threads as the training has found to be fastest: short tests of small networks wait
+    # for each other on more.
+    with arithmetic_threads(min(planned(run, "threads"), usable_threads())):
+        diagnosis = examine(
+            case,
+            silence=options.silence,
+            progress=progress,
+            provenance=provenance(
+                seed=planned(run, "seed"), data_digest=_data_digest(run), model_digest=""
+            ),
+        )
     again = _again(run)
     diagnosis = replace(
         diagnosis,

@@ -27,6 +27,7 @@ WELL = (
 )  # fmt: skip
 ALARMS = {
     "sgd-lr-x100": ("rate/too-high", "loss/divergence", "unit/dead"),
+    "few-tiny-updates": ("rate/too-low",),
     "few-updates": ("rate/too-high",),
     "adam-lr-1e-8": ("rate/too-low", "loss/stagnation"),
     "sigmoid-8-sgd": ("gradient/vanishing", "loss/stagnation"),

@@ -110,7 +110,7 @@ def _too_low(case: Case) -> Reading:
     below = threshold("rate/too-low.below") if case.harm.suffers else threshold("rate-range.below")
     shown = isinstance(trial, Trial) and edge > below
     low = ratio < threshold("rate/too-low.update")
-    seen = low and effect.stuck and not isinstance(trial, Trial)
+    seen = low and (effect.stuck or case.harm.suffers) and not isinstance(trial, Trial)
     if not (low or shown):
         return Well(evidence=f"{words}{_said(trial)}", measured=measured)
     return Sign(
