@@ -65,6 +65,11 @@ def test_logarithmic_ticks_fill_up_where_there_are_few_powers_of_ten() -> None:
     assert log_ticks(0.01, 100) == pytest.approx((0.01, 0.1, 1, 10, 100))
 
 
+def test_zero_between_numbers_with_exponents_has_no_decimals() -> None:
+    ticks = (0.0, 5e-8, 1e-7)
+    assert [tick_text(one, ticks) for one in ticks] == ["0", "5e−8", "1e−7"]
+
+
 def test_tick_labels_have_the_decimals_that_tell_them_apart() -> None:
     assert [tick_text(t, (0.0, 0.05, 0.1)) for t in (0.0, 0.05, 0.1)] == ["0.00", "0.05", "0.10"]
     assert tick_text(0.975, (0.97, 0.975, 0.98), percent=True) == "97.5%"

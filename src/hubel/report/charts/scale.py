@@ -99,6 +99,8 @@ def tick_text(value: float, ticks: Sequence[float], *, percent: bool = False) ->
     scale, sign = (100.0, "%") if percent else (1.0, "")
     gaps = [abs(other - value) * scale for other in ticks if other != value]
     gap = min([*gaps, abs(value) * scale or 1.0]) if gaps else abs(value) * scale or 1.0
+    if not percent and not value and gap < 1e-4:
+        return "0"
     if not percent and value and not 1e-4 <= abs(value) < 1e6:
         return f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e").replace("-", "−")
     places = max(0, -math.floor(math.log10(gap) + 1e-9))
