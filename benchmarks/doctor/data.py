@@ -1,4 +1,4 @@
-"""The pictures of the suite: four small sets, each with a training, validation and test split."""
+"""The pictures of the suite: six small sets, each with a training, validation and test split."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import importlib.util
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -19,9 +20,13 @@ from torch import Tensor
 
 STAMPS: Final = Path("/usr/share/tuxpaint/stamps")
 FASHION: Final = Path("/usr/share/datasets/fashion-mnist")
-_STAMP_CLASSES: Final = (
+_NATURE: Final = (
     "animals/birds", "animals/mammals", "animals/fish", "animals/insects",
     "food/fruit", "food/vegetables", "plants/flowers", "vehicles",
+)  # fmt: skip
+_TOWN: Final = (
+    "clothes", "hobbies", "household", "seasonal/christmas", "seasonal/halloween", "space",
+    "symbols/money", "town/roadsigns",
 )  # fmt: skip
 _SIDE: Final = 32
 _STAMPS: Final = 4
@@ -114,25 +119,27 @@ def _mnist() -> Arrays:
     return _split(pictures, table[:, -1], 1500, 500, 2000)
 
 
-def _fashion() -> Arrays:
+def _fashion(part: str) -> Arrays:
+    """Return pictures of Fashion-MNIST's own training or test part (`train`, `t10k`)."""
+
     def read(name: str, offset: int) -> NDArray[np.uint8]:
         return np.frombuffer(
-            gzip.decompress((FASHION / name).read_bytes()), np.uint8, offset=offset
+            gzip.decompress((FASHION / f"{part}-{name}").read_bytes()), np.uint8, offset=offset
         )
 
-    pictures = _halved(read("train-images-idx3-ubyte.gz", 16).reshape(-1, 1, 28, 28))
-    labels = read("train-labels-idx1-ubyte.gz", 8).astype(np.int64)
+    pictures = _halved(read("images-idx3-ubyte.gz", 16).reshape(-1, 1, 28, 28))
+    labels = read("labels-idx1-ubyte.gz", 8).astype(np.int64)
     return _split(pictures, labels, 1500, 500, 2000)
 
 
-def _tuxpaint() -> Arrays:
+def _tuxpaint(folders: tuple[str, ...]) -> Arrays:
     """Render each stamp many times: at its own size, place, turn and light, on a photograph."""
     from sklearn.datasets import load_sample_images
 
     grounds = [Image.fromarray(picture) for picture in load_sample_images().images]
     random = np.random.default_rng(0)
     found: dict[str, list[NDArray[np.generic]]] = {}
-    for label, folder in enumerate(_STAMP_CLASSES):
+    for label, folder in enumerate(folders):
         paths = [
             path
             for path in sorted((STAMPS / folder).rglob("*.png"))
@@ -167,5 +174,12 @@ def _render(
 
 
 SETS: Final[Mapping[str, Callable[[], Arrays]]] = MappingProxyType(
-    {"digits": _digits, "mnist": _mnist, "fashion": _fashion, "tuxpaint": _tuxpaint}
+    {
+        "digits": _digits,
+        "mnist": _mnist,
+        "fashion": partial(_fashion, "train"),
+        "tuxpaint": partial(_tuxpaint, _NATURE),
+        "fashion-more": partial(_fashion, "t10k"),
+        "tuxpaint-more": partial(_tuxpaint, _TOWN),
+    }
 )

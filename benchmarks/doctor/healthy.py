@@ -47,7 +47,7 @@ _ALL: Final = (
     Kind(name="norm-batch-8", change=each(numbers(norm=True, batch=8, epochs=3),
                                           rate_times(0.25)), least=0.9),
     Kind(name="accumulation",
-         change=each(regimes.by_step(regimes.accumulate), numbers(batch=8, epochs=4)), least=0.85),
+         change=each(regimes.by_step(regimes.accumulate), numbers(batch=8)), least=0.85),
     Kind(name="cleared-last", change=regimes.by_step(regimes.cleared_last)),
     Kind(name="clipped-to-1", change=clipped_to(1.0), least=0.95),
     Kind(name="ema", change=regimes.with_ema, least=0.95),

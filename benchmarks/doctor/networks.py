@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+import torch
 from torch import Tensor, nn
 
 Activation = Callable[[], nn.Module]
@@ -209,6 +210,106 @@ class Stacked(nn.Module):
         return self.head(self.hidden(self.flatten(self.features(pictures))))
 
 
+def _convolved(
+    inputs: int, outputs: int, kernel: int, norm: bool, act: Activation
+) -> list[nn.Module]:
+    return [
+        nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=not norm),
+        *_normalised(norm, outputs),
+        act(),
+    ]
+
+
+class Branches(nn.Module):
+    """Convolutions of several sizes and pooling side by side, as a module of Inception."""
+
+    def __init__(self, inputs: int, width: int, norm: bool, act: Activation) -> None:
+        super().__init__()
+        self.small = nn.Sequential(*_convolved(inputs, width, 1, norm, act))
+        self.middle = nn.Sequential(
+            *_convolved(inputs, width, 1, norm, act), *_convolved(width, 2 * width, 3, norm, act)
+        )
+        self.large = nn.Sequential(
+            *_convolved(inputs, width, 1, norm, act), *_convolved(width, width, 5, norm, act)
+        )
+        self.pooled = nn.Sequential(
+            nn.MaxPool2d(3, stride=1, padding=1), *_convolved(inputs, width, 1, norm, act)
+        )
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return the maps of all branches, five times the width."""
+        branches = (self.small, self.middle, self.large, self.pooled)
+        return torch.cat([branch(maps) for branch in branches], dim=1)
+
+
+class Branched(nn.Module):
+    """Two modules of branches with batch normalisation, and average pooling to nine places."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        act = shape.activation or nn.ReLU
+        norm = shape.norm is not False
+        stem, one, two = (max(round(number * shape.width), 1) for number in (12, 6, 12))
+        self.features = nn.Sequential(
+            *_convolved(shape.channels, stem, 3, norm, act),
+            Branches(stem, one, norm, act),
+            nn.MaxPool2d(2),
+            Branches(5 * one, two, norm, act),
+        )
+        self.pool = nn.AdaptiveAvgPool2d(3)
+        self.flatten = nn.Flatten()
+        self.hidden = nn.Sequential(nn.Dropout(shape.dropout or 0.0))
+        self.head = nn.Linear(45 * two, shape.classes)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Return logits, (n, classes), of pictures, (n, channels, side, side)."""
+        return self.head(self.hidden(self.flatten(self.pool(self.features(pictures)))))
+
+
+class Growing(nn.Module):
+    """A layer whose maps are put beside those it got, as in DenseNet."""
+
+    def __init__(self, inputs: int, more: int, norm: bool, act: Activation) -> None:
+        super().__init__()
+        self.layer = nn.Sequential(*_convolved(inputs, more, 3, norm, act))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return `more` maps more."""
+        return torch.cat([maps, self.layer(maps)], dim=1)
+
+
+class Dense(nn.Module):
+    """Densely connected layers with ELU and without normalisation, and a hidden layer."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        act = shape.activation or nn.ELU
+        norm = bool(shape.norm)
+        stem, more, last, hidden = (max(round(n * shape.width), 1) for n in (16, 8, 32, 48))
+        first = 2 if shape.side >= 28 else 1
+        self.features = nn.Sequential(
+            nn.Conv2d(shape.channels, stem, 3, first, 1, bias=not norm),
+            *_normalised(norm, stem),
+            act(),
+            Growing(stem, more, norm, act),
+            Growing(stem + more, more, norm, act),
+            nn.MaxPool2d(2),
+            Growing(stem + 2 * more, more, norm, act),
+            Growing(stem + 3 * more, more, norm, act),
+            *_convolved(stem + 4 * more, last, 1, norm, act),
+        )
+        self.pool = nn.AdaptiveMaxPool2d(4)
+        self.flatten = nn.Flatten()
+        self.hidden = nn.Sequential(
+            nn.Linear(16 * last, hidden), act(), nn.Dropout(shape.dropout or 0.0)
+        )
+        self.head = nn.Linear(hidden, shape.classes)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Return logits, (n, classes), of pictures, (n, channels, side, side)."""
+        return self.head(self.hidden(self.flatten(self.pool(self.features(pictures)))))
+
+
 def hubelnet(shape: Shape) -> nn.Module:
     """Return hubel's own default network, as it is."""
     from hubel.architectures import ARCHITECTURES
@@ -224,6 +325,8 @@ NETWORKS: Final[Mapping[str, Callable[[Shape], nn.Module]]] = MappingProxyType(
         "residual": Residual,
         "depthwise": Depthwise,
         "stacked": Stacked,
+        "branched": Branched,
+        "dense": Dense,
         "hubelnet": hubelnet,
     }
 )

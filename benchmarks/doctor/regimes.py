@@ -348,7 +348,10 @@ def few_pictures(program: Program) -> Program:
 
     def pictures(found: Pictures, settings: Settings) -> Pictures:
         del settings
-        return replace(found, train=found.train[:400], train_labels=found.train_labels[:400])
+        order = torch.randperm(len(found.train_labels), generator=torch.Generator().manual_seed(0))[
+            :400
+        ]
+        return replace(found, train=found.train[order], train_labels=found.train_labels[order])
 
     found = replace(program, make_pictures=pictures, make_augmentation=lambda _: _shifts)
     settings = program.settings
