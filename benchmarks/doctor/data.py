@@ -153,7 +153,12 @@ def _tuxpaint(folders: tuple[str, ...]) -> Arrays:
                 picture = _render(stamp, grounds[random.integers(len(grounds))], random)
                 found.setdefault(split, []).append(picture)
                 found.setdefault(f"{split}_labels", []).append(np.int64(label))
-    return {name: np.stack(rows) for name, rows in found.items()}
+    arrays = {name: np.stack(rows) for name, rows in found.items()}
+    for split in ("train", "val", "test"):
+        order = random.permutation(len(arrays[split]))
+        for name in (split, f"{split}_labels"):
+            arrays[name] = arrays[name][order]
+    return arrays
 
 
 def _render(

@@ -182,6 +182,18 @@ def test_over_regularised_names_what_regularises():
     assert says("fit/over-regularised", case({"regularisation-off": (True, sick)})) == "well"
 
 
+@pytest.mark.parametrize(
+    ("drop", "decay", "answer"),
+    [(0.1, 1e-4, "observation"), (0.5, 1e-4, "alarm"), (0.1, 0.1, "alarm"), (None, 1e-4, "alarm")],
+)
+def test_mild_regularisation_holds_nothing_back(drop, decay, answer):
+    trial = {"regularisation-off": (False, {"with_accuracy": 0.4, "without_accuracy": 0.7})}
+    layers = () if drop is None else (ModuleFact(path="d", kind="Dropout", details={"p": drop}),)
+    optimizer = OptimizerFact(kind="SGD", groups=({"weight_decay": decay},))
+    found = case(trial, modules=layers, optimizer=optimizer)
+    assert says("fit/over-regularised", found) == answer
+
+
 CROSS_ENTROPY = LossFact(
     kind="cross-entropy", reduction="mean", negated=False, activations=(), chain=()
 )

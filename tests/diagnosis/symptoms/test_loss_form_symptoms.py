@@ -173,6 +173,8 @@ def test_more_outputs_than_classes():
     found = look("loss/outputs-width", batches=batch, classes=2)
     assert (found.confirmed, found.severity) == (False, "note")
     assert look("loss/outputs-width", batches=batch, classes=2, suffers=True).confirmed
+    forgotten = look("loss/outputs-width", batches=batch, classes=2, outputs=20)
+    assert (forgotten.confirmed, forgotten.severity) == (True, "warning")
     few = look("loss/outputs-width", batches=[labels(0, 1)])
     assert isinstance(few, Well)  # The other classes may be in other batches.
 

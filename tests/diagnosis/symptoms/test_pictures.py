@@ -21,6 +21,7 @@ from hubel.diagnosis.evidence.setting import Setting
 from hubel.diagnosis.symptom import Sign, Unknown, Well
 from hubel.diagnosis.symptoms import pictures
 from hubel.diagnosis.symptoms.pictures import Values, normalised_twice, values_of
+from hubel.diagnosis.trials import data_shift
 from hubel.diagnosis.trials.trial import Trial
 
 TRAIN, VAL = digits()
@@ -105,6 +106,27 @@ def test_blank_pictures_are_an_alarm_where_they_do_harm_or_are_of_training_alone
     assert isinstance(found, Sign)
     assert found.confirmed is (answer == "alarm")
     assert found.measured["blank"] == pytest.approx(share, abs=0.01)
+
+
+def test_a_picture_of_one_colour_is_blank():
+    colours = torch.tensor([-2.0, -1.9, -1.7])[:, None, None]
+    inputs = TRAIN.inputs.repeat(1, 3, 1, 1)
+    inputs[::2] = colours
+    case = case_of(
+        replace(TRAIN, inputs=inputs), replace(VAL, inputs=VAL.inputs.repeat(1, 3, 1, 1))
+    )
+    found = pictures.value_range(case)
+    assert found.measured["blank"] == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("offset", "z", "proven"),
+    [(2.0, 2.5, True), (2.0, 1.5, False), (0.3, 2.5, False), (0.3, 3.5, True), (0.0, 3.5, False)],
+)
+def test_the_further_validation_is_off_the_less_a_gain_must_show(offset, z, proven, monkeypatch):
+    monkeypatch.setattr(data_shift, "_gains", lambda *_, **__: {"it": (0.08, z)})
+    case = case_of(TRAIN, changed(VAL, 1.0, offset), steps=0)
+    assert case.trials.make("data-shift").measured["proven"] == proven
 
 
 @pytest.mark.parametrize(("later", "confirmed"), [(False, True), (True, False)])

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from tests.diagnosis.dynamics_cases import case_of, fall, flat, read, unit
+import pytest
+from tests.diagnosis.dynamics_cases import (
+    case_of,
+    fall,
+    flat,
+    layer,
+    network,
+    read,
+    unit,
+)
 
 from hubel.diagnosis.evidence.setting import ModuleFact
 from hubel.diagnosis.symptom import Sign, Unknown, Well
@@ -25,6 +34,20 @@ def test_dead_channels_of_a_net_that_learns_are_an_observation():
     sign = read("unit/dead", probed(fall(100), dead=0.8))
     assert isinstance(sign, Sign)
     assert not sign.confirmed
+
+
+@pytest.mark.parametrize(
+    ("ratio", "gradient", "confirmed"),
+    [(1e-6, 0.01, False), (1e-6, 0.0, True), (0.01, 0.01, True)],
+)
+def test_units_that_were_dead_at_first_are_not_blamed_for_a_rate_that_is_too_low(
+    ratio, gradient, confirmed
+):
+    units = [unit("act", step, dead=0.8) for step in (0, 30, 60, 90)]
+    layers = [layer(name, ratio=ratio, gradient=gradient) for name in ("one", "two", "three")]
+    sign = read("unit/dead", case_of(flat(100), units=units, **network(*layers)))
+    assert isinstance(sign, Sign)
+    assert (sign.confirmed, sign.confidence) == (confirmed, 0.5)
 
 
 def test_zeros_of_relu_are_never_a_symptom():

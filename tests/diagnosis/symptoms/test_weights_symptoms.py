@@ -81,6 +81,12 @@ def test_a_cut_before_weights_that_were_trained_before_may_be_meant():
     assert not found.confirmed
 
 
+def test_gradients_of_losses_that_are_no_numbers_say_nothing():
+    found = look("weights/no-gradient", weight_rows=[], rows=steps(loss=math.nan, backwards=1))
+    assert isinstance(found, Unknown)
+    assert "no finite numbers" in found.why
+
+
 def test_no_gradient_at_all_is_a_matter_of_the_loop():
     found = look("weights/no-gradient", weight_rows=weights(**none(PARAMETERS)))
     assert isinstance(found, Unknown)

@@ -292,9 +292,9 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         tier=2,
         statistic="accuracy on training pictures after 160 updates with dropout and weight decay, "
         "and without",
-        threshold="10 points and 3 standard errors more without, where the training suffers or "
-        "weight decay outweighs the gradients; or a loss over 95% of ln C and accuracy 30 points "
-        "above chance",
+        threshold=f"{100 * threshold('fit/over-regularised.gain'):g} points and 3 standard errors "
+        "more without, where the training suffers or weight decay outweighs the gradients; or a "
+        "loss over 95% of ln C and accuracy 30 points above chance",
         severity="error",
         remedy="Lower weight decay (usual: 5e-4 for SGD, .05 for AdamW) and "
         "dropout (to .5 at most).",

@@ -6,6 +6,7 @@ import math
 from statistics import median
 
 from hubel.diagnosis.case import Case
+from hubel.diagnosis.evidence.setting import ModuleFact
 from hubel.diagnosis.statistics.layers import layers_of
 from hubel.diagnosis.symptom import Reading, Sign, Unknown, Well
 from hubel.diagnosis.symptoms.suffering import quiet_about
@@ -32,15 +33,40 @@ def find_over_regularised(case: Case) -> Reading:
     if trial.healthy:
         return Well(evidence=trial.evidence, measured=trial.measured)
     held, freed = trial.measured["with_accuracy"], trial.measured["without_accuracy"]
+    mild = _is_mild(case)
     return Sign(
         what=f"Regularisation holds the training back: {held:.0%} of the training pictures are "
         f"right with dropout and weight decay, {freed:.0%} without.",
         evidence=f"{trial.evidence}; {case.harm.evidence}",
         where=_regularisers(case),
-        confidence=0.9,
-        confirmed=True,
+        confidence=0.4 if mild else 0.9,
+        confirmed=not mild,
         measured=trial.measured,
     )
+
+
+def _is_mild(case: Case) -> bool:
+    """Return whether dropout and weight decay are known, and too weak to hold a training back.
+
+    They may slow its first updates down, and no more.
+    """
+    drops = [fact.details.get("p", 1.0) for fact in case.setting.modules if _drops(fact)]
+    most = threshold("fit/over-regularised.mild-dropout")
+    return (
+        bool(drops)
+        and max(drops) < most
+        and _decay(case) < threshold("fit/over-regularised.mild-decay")
+    )
+
+
+def _drops(fact: ModuleFact) -> bool:
+    return "drop" in fact.kind.lower()
+
+
+def _decay(case: Case) -> float:
+    optimizer = case.setting.optimizer
+    groups = () if optimizer is None else optimizer.groups
+    return max((group.get("weight_decay", 0.0) for group in groups), default=0.0)
 
 
 def _outweighs(case: Case) -> bool:
@@ -48,10 +74,7 @@ def _outweighs(case: Case) -> bool:
 
     Of the first half of the samples: where the loss is down, a sound decay balances the gradients.
     """
-    optimizer = case.setting.optimizer
-    if optimizer is None:
-        return False
-    decay = max((group.get("weight_decay", 0.0) for group in optimizer.groups), default=0.0)
+    decay = _decay(case)
     layers = [layer.rows[: max(len(layer.rows) // 2, 1)] for layer in layers_of(case)]
     ratios = [
         decay * row.weight / row.gradient for rows in layers for row in rows if row.gradient > 0
@@ -99,12 +122,7 @@ def _regularisers(case: Case) -> tuple[str, ...]:
     layers = [
         f"{fact.path} (p = {fact.details['p']:g})"
         for fact in case.setting.modules
-        if "drop" in fact.kind.lower() and fact.details.get("p", 0) >= 0.5
+        if _drops(fact) and fact.details.get("p", 0) >= 0.5
     ]
-    optimizer = case.setting.optimizer
-    decay = (
-        max((group.get("weight_decay", 0.0) for group in optimizer.groups), default=0.0)
-        if optimizer
-        else 0.0
-    )
+    decay = _decay(case)
     return (*layers, f"weight decay {decay:g}") if decay >= 0.01 else tuple(layers)

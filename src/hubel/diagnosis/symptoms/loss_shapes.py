@@ -90,12 +90,13 @@ def _outputs_width(case: Case) -> Reading:
     if width == 1 or not known or width <= max(classes, max(labels) + 1):
         return Well(evidence=f"{width} outputs for {classes} classes", measured=measured)
     suffers = many and case.harm.suffers
+    forgotten = width >= threshold("loss/outputs-width.forgotten") * classes
     return Sign(
         what=f"The network has {width} outputs, and only {classes} classes occur.",
         evidence=f"outputs {width}, labels from {min(labels)} to {max(labels)}",
-        confidence=0.4,
-        confirmed=suffers,
-        severity=None if suffers else "note",
+        confidence=0.85 if forgotten else 0.4,
+        confirmed=suffers or forgotten,
+        severity=None if suffers else "warning" if forgotten else "note",
         measured=measured,
         remedy=f"Give the last layer {classes} outputs.",
     )
@@ -145,7 +146,8 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         meaning="The last layer has another width than there are classes.",
         tier=0,
         statistic="outputs of the network, classes of the labels",
-        threshold="fewer outputs than classes; or twice as many, where the training suffers",
+        threshold="fewer outputs than classes; or twice as many, where the training suffers; or "
+        f"{threshold('loss/outputs-width.forgotten'):g} times as many",
         severity="error",
         remedy="Give the last layer one output for each class.",
         source="hubel",

@@ -146,12 +146,12 @@ def value_range(case: Case) -> Reading:
 
 
 def _blank(case: Case, split: Literal["train", "val"]) -> float:
-    """Return the share of pictures whose pixels are all the same; NaN if unknown."""
+    """Return the share of pictures whose channels have one value each; NaN if unknown."""
     samples = case.subject.samples(split, SAMPLES) if case.subject is not None else None
     if samples is None or not len(samples):
         return math.nan
-    low, high = samples.inputs.flatten(1).aminmax(dim=1)
-    return float((low == high).double().mean())
+    low, high = samples.inputs.flatten(min(2, samples.inputs.ndim - 1)).aminmax(dim=-1)
+    return float((low == high).flatten(1).all(1).double().mean())
 
 
 def double_normalised(case: Case) -> Reading:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from statistics import median
 from typing import Final
 
 from hubel.diagnosis.case import Case
 from hubel.diagnosis.evidence.record import UnitRow
 from hubel.diagnosis.statistics.effect import effect_of, suffers
-from hubel.diagnosis.statistics.layers import probes
+from hubel.diagnosis.statistics.layers import layers_of, probes, update_ratios
 from hubel.diagnosis.symptom import Reading, Sign, Symptom, Unknown, Well
 from hubel.diagnosis.thresholds import threshold
 
@@ -82,7 +83,17 @@ def _dead(case: Case) -> Reading:
             else f"at most {largest:.0%} of a layer's channels are dead at the last probe",
             measured={"largest": largest},
         )  # fmt: skip
-    return _sign(case, found, "dead", "channels are dead: they are 0 for every picture")
+    sign = _sign(case, found, "dead", "channels are dead: they are 0 for every picture")
+    if killed_units(case):
+        return sign
+    # Units that were dead from the beginning are no work of the training. They stand for what is
+    # wrong with it where they hold the gradient back, or updates are long enough to wake them.
+    layers = layers_of(case)
+    ratios = update_ratios(layers)
+    short = bool(ratios) and max(ratios.values()) < threshold("rate/too-low.suspicious")
+    passed = sum(layer.rows[-1].gradient > 0 for layer in layers) * 2 > len(layers)
+    fault = sign.confirmed and not (short and passed)
+    return replace(sign, confidence=min(sign.confidence, 0.5), confirmed=fault)
 
 
 def killed_units(case: Case) -> str | None:

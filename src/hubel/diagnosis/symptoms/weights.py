@@ -41,6 +41,8 @@ def _is_reached(case: Case, parameter: ParameterFact) -> bool:
 def _no_gradient(case: Case) -> Reading:
     if not case.record.steps:
         return Unknown(why="no update of the weights was seen")
+    if 2 * sum(row.lost for row in case.record.steps) > len(case.record.steps):
+        return Unknown(why="the losses are no finite numbers, and nor are the gradients")
     meant = [one for one in used_by(case.setting) if one.trainable and one.group is not None]
     matrices = [one for one in meant if is_matrix(one)]
     missed = [one for one in meant if not _is_reached(case, one)]

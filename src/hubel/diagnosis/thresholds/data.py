@@ -144,6 +144,13 @@ ROWS: Final[tuple[Threshold, ...]] = (
         "hubel",
     ),
     Threshold("data/validation-mismatch.gain-deviations", 3.0, "McNemar's z of the gain", "hubel"),
+    Threshold("data/validation-mismatch.gain-far", 2.0, "the same, where far", "calibrated"),
+    Threshold(
+        "data/validation-mismatch.gain-alike",
+        4.0,
+        "the same, where the statistics agree, and the order of channels is tried",
+        "calibrated",
+    ),
     Threshold(
         "data/layout.gain",
         0.1,

@@ -45,7 +45,11 @@ ROWS: Final[tuple[Threshold, ...]] = (
     Threshold(
         "fit/over-regularised.above", 0.3, "accuracy above chance all the same", "calibrated"
     ),
-    Threshold("fit/over-regularised.gain", 0.1, "accuracy gained without it", "hubel"),
+    Threshold(
+        "fit/over-regularised.mild-dropout", 0.3, "probability too small to hold back", "calibrated"
+    ),
+    Threshold("fit/over-regularised.mild-decay", 1e-3, "decay too small for it", "calibrated"),
+    Threshold("fit/over-regularised.gain", 0.15, "accuracy gained without it", "calibrated"),
     Threshold(
         "fit/over-regularised.decayed",
         0.02,

@@ -29,6 +29,12 @@ ROWS: Final[tuple[Threshold, ...]] = (
         "loss/outputs-width.factor", 2.0, "outputs for each class, from which on it is odd", "hubel"
     ),
     Threshold(
+        "loss/outputs-width.forgotten",
+        10.0,
+        "outputs for each class, from which on the last layer is that of another task",
+        "calibrated",
+    ),
+    Threshold(
         "loss/outputs-width.labels", 20.0, "labels seen for each output, to know them all", "hubel"
     ),
     Threshold(

@@ -98,9 +98,10 @@ def validation_is_made_alike(setting: Setting, subject: Subject) -> Trial | Unkn
     measured["gain"], measured["gain_z"] = gains.get(best, (0.0, 0.0))
     measured["channels"] = float("channels" in best)
     measured["inverted"] = float(best == _INVERTED)
+    sure = "gain-far" if measured["far"] else "gain-deviations" if shifted else "gain-alike"
     proven = measured["gain"] >= threshold("data/validation-mismatch.gain") and measured[
         "gain_z"
-    ] >= threshold("data/validation-mismatch.gain-deviations")
+    ] >= threshold(f"data/validation-mismatch.{sure}")
     measured["proven"] = float(proven)
     return Trial(
         name="data-shift",
