@@ -140,6 +140,7 @@ def case(
     *,
     rows=None,
     suffers=False,
+    clearly=None,
     events=(),
     weight_rows=None,
     batches=(),
@@ -162,6 +163,7 @@ def case(
     made = Case(replace(SETTING, **changes), record, subject)
     made.__dict__["harm"] = Harm(
         suffers=suffers,
+        clearly=suffers if clearly is None else clearly,
         evidence="accuracy 30.0%; chance 25.0%; a simple classifier 80.0%",
         train_accuracy=train,
         val_accuracy=val,

@@ -78,6 +78,15 @@ def test_judgement(kept, reference, suffers, known):
     assert harm.evidence
 
 
+@pytest.mark.parametrize(("val", "clearly"), [(0.7, True), (0.85, False)])
+def test_a_training_just_below_the_floor_does_not_clearly_suffer(val, clearly):
+    harm = harm_of(record(val=(val,)), floor(), setting=TOLD)
+    assert (harm.suffers, harm.clearly) == (True, clearly), harm.evidence
+    assert not harm_of(record(), floor(), setting=TOLD).clearly
+    lost = harm_of(record(losses=(2.3, math.nan)), floor(), setting=TOLD)
+    assert lost.clearly
+
+
 @pytest.mark.parametrize(
     ("train", "last", "kind", "suffers"),
     [

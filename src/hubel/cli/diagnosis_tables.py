@@ -112,7 +112,7 @@ def treatment_text(treatment: Treatment) -> Text:
     text.append(
         f"\n{options}: {100 * treatment.gain:+.1f} points on validation, "
         f"{100 * treatment.level:g}% interval {100 * treatment.low:+.1f} to "
-        f"{100 * treatment.high:+.1f}, {treatment.pairs} pairs of retrains, "
+        f"{100 * treatment.high:+.1f}, {treatment.pairs} pairs of {treatment.lengths}, "
         f"{treatment.seconds:.0f} s",
         "dim",
     )

@@ -22,6 +22,8 @@ class Harm:
 
     suffers: bool
     """False where that is not known: see `known`."""
+    clearly: bool = False
+    """Whether it also suffers by a stricter bar, that for signs which sound trainings have too."""
     evidence: str
     """Why, with numbers."""
     train_accuracy: float
@@ -79,9 +81,9 @@ def harm_of(
     It suffers where its loss is not finite, or 100 times its start; where nothing was learned:
     neither accuracy is 3 standard errors above chance, or without labels the loss has not fallen;
     where validation fell far below its best; and, once half of the planned updates are done, where
-    validation is 2 standard errors below a simple classifier. Accuracy of training alone never
-    counts against it where validation is known: augmentation, mixup and dropout lower it in sound
-    trainings.
+    validation is 2 standard errors below a simple classifier, clearly so at 3. Accuracy of training
+    alone never counts against it where validation is known: augmentation, mixup and dropout lower
+    it in sound trainings.
     """
     course = _course(record.steps)
     numbers = _numbers(record, reference, setting, held_out, course)
@@ -284,9 +286,13 @@ def _below_reference(
         reached, error = numbers.train_accuracy, numbers.train_error
     if math.isnan(reached) or math.isnan(error):
         return None
-    bar = threshold("harm.errors") * math.hypot(error, numbers.reference_error)
-    bar = max(bar, threshold("harm.margin"))
-    return _judged(numbers, reached + bar < numbers.reference, _words(numbers))
+    error = math.hypot(error, numbers.reference_error)
+    behind = numbers.reference - reached
+    suffers, clearly = (
+        behind > max(threshold(f"harm.{errors}") * error, threshold("harm.margin"))
+        for errors in ("errors", "clear-errors")
+    )
+    return replace(_judged(numbers, suffers, _words(numbers)), clearly=clearly)
 
 
 def _closing(numbers: Harm, course: _Course) -> Harm:
@@ -310,7 +316,14 @@ def _floor_stands(numbers: Harm) -> bool:
 
 
 def _judged(numbers: Harm, suffers: bool | None, evidence: str) -> Harm:
-    return replace(numbers, suffers=suffers is True, known=suffers is not None, evidence=evidence)
+    suffering = suffers is True
+    return replace(
+        numbers,
+        suffers=suffering,
+        clearly=suffering,
+        known=suffers is not None,
+        evidence=evidence,
+    )
 
 
 def _validated(record: Record) -> list[EvaluationRow]:

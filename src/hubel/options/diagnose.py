@@ -34,13 +34,13 @@ class DiagnoseOptions:
     """Before a training: augmentation sets, as in hubel train [default: the recipe's]."""
 
     treat: bool = False
-    """Try the prescription in short retrains, with and without it, and say whether it helped."""
+    """Try the prescription in trainings with and without it, and say whether it helped."""
 
     pairs: int = 3
-    """Pairs of retrains of --treat, each with a seed of its own."""
+    """Pairs of trainings of --treat, each with a seed of its own, at most."""
 
     budget: str | None = None
-    """Wall-clock time for the retrains of --treat, as 90s, 10m or 2h: they become shorter for it
+    """Wall-clock time for the trainings of --treat, as 90s, 10m or 2h: they become shorter for it
     [default: as long as the run]."""
 
     source: str | None = None
@@ -62,8 +62,9 @@ class DiagnoseOptions:
     verbose: bool = False
     """Print everything that was found healthy too."""
 
-    seed: int = 0
-    """Seed of what is drawn before a training, and of the retrains of --treat."""
+    seed: int | None = None
+    """Seed of what is drawn before a training [default: 0], and of the first pair of --treat
+    [default: the run's]."""
 
     trust_code: bool = False
     """Run the Python file that made the run's network."""

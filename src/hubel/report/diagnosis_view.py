@@ -84,8 +84,9 @@ def _treatment(treatment: Treatment) -> str:
     gain, low, high = (_points(value) for value in (treatment.gain, treatment.low, treatment.high))
     return (
         f"{treatment.verdict[0].upper()}{treatment.verdict[1:]}: over "
-        f"{count(treatment.pairs, 'pair')} of retrains with and without {options}, the validation "
-        f"score changed by {gain} points, {100 * treatment.level:g}% interval {low} to {high}."
+        f"{count(treatment.pairs, 'pair')} of trainings with and without {options} "
+        f"({treatment.lengths}), the validation score changed by {gain} points, "
+        f"{100 * treatment.level:g}% interval {low} to {high}."
     )
 
 

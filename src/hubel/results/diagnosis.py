@@ -68,11 +68,21 @@ class Treatment:
     cause: str = ""
     """Id of the finding whose prescription it was."""
     passes: int = 0
-    """Passes of each retrain, without the change."""
+    """Passes of each retrain with the change …"""
+    passes_without: int = 0
+    """… and of each without it: more where a glance was enough."""
     shortened: str = ""
-    """Why that is fewer than the run's own; empty where it is not."""
+    """Why those are fewer than the run's own; empty where they are not."""
     command: str = ""
     """The command that trains anew with the change."""
+
+    @property
+    def lengths(self) -> str:
+        """The passes on both sides, in words."""
+        passes = f"{self.passes} pass{'es' * (self.passes != 1)}"
+        if self.passes == self.passes_without:
+            return passes
+        return f"{passes}, against {self.passes_without} without it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

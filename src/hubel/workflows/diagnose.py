@@ -312,7 +312,7 @@ def _of_source(
             silence=options.silence,
             progress=progress,
             known=known,
-            provenance=provenance(seed=options.seed, data_digest=made.digest),
+            provenance=provenance(seed=options.seed or 0, data_digest=made.digest),
         )
     return replace(
         diagnosis,

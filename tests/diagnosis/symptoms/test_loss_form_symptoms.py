@@ -107,6 +107,7 @@ def test_mse_for_classes_is_an_alarm_where_it_does_harm():
 def test_binary_cross_entropy_for_one_class_of_many():
     fact = form(lambda o: F.binary_cross_entropy_with_logits(o, HOT))
     assert isinstance(look("loss/wrong-kind", loss=fact), Well)
+    assert isinstance(look("loss/wrong-kind", loss=fact, suffers=True, clearly=False), Well)
     assert look("loss/wrong-kind", loss=fact, suffers=True).confirmed
     assert isinstance(look("loss/wrong-kind", loss=fact, suffers=True, task="multilabel"), Well)
     assert isinstance(look("loss/wrong-kind"), Well)

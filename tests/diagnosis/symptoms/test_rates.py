@@ -91,6 +91,16 @@ def test_fine_tuning_with_tiny_updates_is_well_while_the_loss_falls():
     assert isinstance(read("rate/too-low", varied(1e-5, fall(100))), Well)
 
 
+def test_a_loss_that_falls_to_less_than_a_simple_classifier_reaches_has_its_range_tested():
+    behind = varied(1e-3, fall(100), val=0.5, rate=rate_range(30, 3000))
+    behind.__dict__["harm"] = replace(behind.harm, suffers=True)
+    shown = read("rate/too-low", behind)
+    assert isinstance(shown, Sign)
+    assert shown.confirmed
+    behind.__dict__["harm"] = replace(behind.harm, suffers=False)
+    assert isinstance(read("rate/too-low", behind), Well)
+
+
 def test_a_warm_up_is_measured_by_its_peak_and_not_judged_before():
     rates = [min(1.0, n / 50) for n in range(1, 101)]
     fact, _ = layer("a")

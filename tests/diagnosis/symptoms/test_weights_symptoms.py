@@ -40,6 +40,8 @@ def test_a_frozen_body_with_a_trained_head_is_well():
     found = look("weights/frozen", parameters=parameters)
     assert isinstance(found, Well)
     assert found.measured["share"] == pytest.approx((54 + 6 + 36) / (54 + 6 + 36 + 24 + 4))
+    little = look("weights/frozen", parameters=parameters, suffers=True, clearly=False)
+    assert isinstance(little, Well)
     assert look("weights/frozen", parameters=parameters, suffers=True).confirmed
     assert isinstance(look("weights/frozen"), Well)
 

@@ -18,15 +18,18 @@ from doctored import QUICK, Listen
 from hubel.errors import UsageError
 from hubel.options import TrainOptions
 from hubel.results import Diagnosis, Prescription, Run
+from hubel.training.gains import Gain
 from hubel.workflows.doctor import pairing
 from hubel.workflows.doctor.changing import changed
-from hubel.workflows.doctor.pairing import original_of, picture_scores, retrain, short_options
-from hubel.workflows.doctor.treat import (
-    Candidate,
-    candidates_of,
-    treat,
-    try_candidates,
+from hubel.workflows.doctor.looks import Candidate, Looks
+from hubel.workflows.doctor.pairing import (
+    original_of,
+    own_scores,
+    picture_scores,
+    retrain,
+    short_options,
 )
+from hubel.workflows.doctor.treat import candidates_of, treat, try_candidates
 from pictures import make_folder
 
 
@@ -42,14 +45,14 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> list[TrainOptions]:
     """Replace retrains by made-up scores: a rate above 0.01 is right, one below 1e-9 is wrong."""
     asked: list[TrainOptions] = []
 
-    def score(_original: Any, options: TrainOptions) -> pairing.Retrain:
+    def score(_original: Any, options: TrainOptions) -> pairing.Floats:
         asked.append(options)
         rate = options.lr or 0.0
         share = 0.9 if rate > 0.01 else 0.1 if rate < 1e-9 else 0.5
-        scores = (np.random.default_rng(options.seed).random(200) < share).astype(np.float64)
-        return pairing.Retrain(scores=scores, seconds=1.0)
+        return (np.random.default_rng(options.seed).random(200) < share).astype(np.float64)
 
-    monkeypatch.setattr("hubel.workflows.doctor.treat.retrain", score)
+    monkeypatch.setattr("hubel.workflows.doctor.looks.retrain", score)
+    monkeypatch.setattr("hubel.workflows.doctor.looks.own_scores", lambda _original: None)
     return asked
 
 
@@ -72,11 +75,86 @@ def test_a_retrain_is_the_training_that_the_options_ask_for(run: Run, tmp_path: 
     assert torch.get_num_threads() == threads
     training = run.training()
     assert training is not None
-    assert again.scores.mean() == pytest.approx(training.best_val_score)
+    assert again.mean() == pytest.approx(training.best_val_score)
     assert original.passes == 2
     other = retrain(original, changed(options, {"--lr": "0.005"}))
-    assert other.scores.shape == again.scores.shape
-    assert other.scores.mean() != pytest.approx(again.scores.mean())
+    assert other.shape == again.shape
+    assert other.mean() != pytest.approx(again.mean())
+
+
+def test_the_run_itself_is_the_first_training_without_the_change(run: Run) -> None:
+    original = original_of(run)
+    own = own_scores(original)
+    assert own is not None
+    assert original.seed == run.plan()["seed"]
+    again = retrain(original, short_options(original, original.seed, original.passes))
+    np.testing.assert_array_equal(own, again)
+
+
+def test_an_interrupted_run_is_trained_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    training = run.training()
+    assert training is not None
+    monkeypatch.setattr(Run, "training", lambda _run: replace(training, ended="interrupted"))
+    assert own_scores(original_of(run)) is None
+
+
+def looks_of(run: Run, passes: int = 8, pairs: int = 3, **changes: Any) -> tuple[Looks, Listen]:
+    listen = Listen()
+    original = replace(original_of(run), passes=passes)
+    looks = Looks(original, seeds=range(5, 5 + pairs), passes=passes, told=listen.said, **changes)
+    return looks, listen
+
+
+def test_a_glance_sets_few_passes_beside_all_without_the_change(
+    run: Run, made_up: list[TrainOptions]
+) -> None:
+    looks, _ = looks_of(run)
+    found = looks.glance(Candidate(options={"--lr": "0.1"}))
+    assert found is not None
+    assert (found.verdict, found.pairs, found.passes, found.passes_without) == ("helped", 2, 2, 8)
+    assert found.lengths == "2 passes, against 8 without it"
+    assert [(one.seed, one.epochs) for one in made_up] == [(5, 8), (6, 8), (5, 2), (6, 2)]
+
+
+def test_a_glance_that_is_not_sure_takes_more_pairs_and_one_without_gain_no_more(
+    run: Run, made_up: list[TrainOptions], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubel.workflows.doctor.looks.gain_of", lambda *_, **__: Gain(
+        value=0.1, low=-0.1, high=0.3
+    ))  # fmt: skip
+    looks, _ = looks_of(run)
+    found = looks.glance(Candidate(options={"--lr": "0.1"}))
+    assert found is not None
+    assert (found.verdict, found.pairs, found.level) == ("no difference seen", 3, 0.975)
+    monkeypatch.setattr("hubel.workflows.doctor.looks.gain_of", lambda *_, **__: Gain(
+        value=-0.5, low=-0.6, high=-0.4
+    ))  # fmt: skip
+    looks, _ = looks_of(run)
+    found = looks.glance(Candidate(options={"--lr": "0.1"}))
+    assert found is not None
+    # Few passes are never held against a prescription.
+    assert (found.verdict, found.pairs) == ("no difference seen", 2)
+    found = looks.whole(Candidate(options={"--lr": "0.1"}))
+    assert found is not None
+    assert (found.verdict, found.passes, found.level) == ("made it worse", 8, 0.975)
+
+
+def test_passes_are_no_prescription_for_a_glance(run: Run, made_up: list[TrainOptions]) -> None:
+    looks, _ = looks_of(run)
+    assert looks.glance(Candidate(options={"--epochs": "16"})) is None
+    looks, _ = looks_of(run, passes=3)
+    assert looks.glance(Candidate(options={"--lr": "0.1"})) is None
+    assert made_up == []
+
+
+def test_a_spent_budget_ends_the_looks_after_the_first(
+    run: Run, made_up: list[TrainOptions]
+) -> None:
+    looks, listen = looks_of(run, budget=1e-9)
+    first = looks.whole(Candidate(options={"--lr": "1e-8"}))
+    assert first is not None
+    assert looks.whole(Candidate(options={"--lr": "0.1"})) is None
+    assert listen.sentences == ["The budget of 1e-09 s leaves no time to try more."]
 
 
 def test_a_retrain_leaves_nothing_behind(

@@ -115,7 +115,7 @@ def _fits_better(case: Case) -> tuple[Share, float] | Reading:
         return Unknown(why="the accuracy on training pictures is not known")
     if math.isnan(harm.reference):
         return Unknown(why="there is no simple classifier to compare with")
-    bar = threshold("harm.errors") * math.hypot(trained.error, harm.reference_error)
+    bar = threshold("harm.clear-errors") * math.hypot(trained.error, harm.reference_error)
     if trained.value + bar >= harm.reference:
         return Well(
             evidence=f"training {trained.value:.1%}, a simple classifier {harm.reference:.1%}"
@@ -265,8 +265,8 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         tier=2,
         statistic="accuracy on training pictures in evaluation mode against a linear map of coarse "
         "pixels, held out",
-        threshold="2 standard errors below, gap to validation under 10 points, and the tests of "
-        "one batch, of the learning rate and of modes healthy",
+        threshold=f"{threshold('harm.clear-errors'):g} standard errors below, gap to validation "
+        "under 10 points, and the tests of one batch, of the learning rate and of modes healthy",
         severity="warning",
         remedy="Use a wider or deeper network, train longer, or regularise less.",
         source="hubel",

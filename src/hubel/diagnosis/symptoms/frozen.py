@@ -24,7 +24,9 @@ def find_frozen(case: Case) -> Reading:
     whole = len(frozen) == len(used)
     head = any(one in frozen and is_matrix(one) for one in head_of(used))
     fresh = _fresh(case, frozen)
-    suffers = whole or case.harm.suffers or bool(fresh)
+    # To freeze a trained body is common, and then a training may well stay a little behind.
+    behind = case.harm.suffers if head else case.harm.clearly
+    suffers = whole or behind or bool(fresh)
     layers = holders(frozen)
     if not suffers and not head:
         return Well(

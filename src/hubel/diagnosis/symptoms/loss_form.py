@@ -119,9 +119,11 @@ def _wrong_kind(case: Case) -> Reading:
     if binary and (len(shape) < 2 or shape[1] <= 2):
         return Well(evidence=f"{name} loss for two classes")
     absolute = fact.kind in {"l1", "smooth-l1"}
-    suffers = case.harm.suffers or absolute
+    suffers = case.harm.clearly or absolute
     if binary and not suffers:
-        return Well(evidence=f"{name} loss for one class of many; the training does not suffer")
+        return Well(
+            evidence=f"{name} loss for one class of many; the training does not clearly suffer"
+        )
     return Sign(
         what=f"Classes are learned with a {name} loss, which "
         + (

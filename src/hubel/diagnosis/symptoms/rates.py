@@ -100,7 +100,8 @@ def _too_low(case: Case) -> Reading:
     words = f"weights move by at most {ratio:.2g} of their size an update; {effect.words}"
     measured = {"ratio": ratio, "fallen": effect.course.fallen}
     suspicious = ratio < threshold("rate/too-low.suspicious")
-    if not suspicious or effect.course.fallen > threshold("effect.poor") or effect.diverged:
+    poor = effect.course.fallen <= threshold("effect.poor")
+    if not suspicious or not (poor or case.harm.suffers) or effect.diverged:
         return Well(evidence=words, measured=measured)
     holder = "the gradient vanishes" if vanishes(case) else held_back(case)
     if holder is not None:
@@ -109,7 +110,8 @@ def _too_low(case: Case) -> Reading:
     edge = _edge(trial, "low_edge", most=max(row.lr for row in case.record.steps))
     below = threshold("rate/too-low.below") if case.harm.suffers else threshold("rate-range.below")
     shown = isinstance(trial, Trial) and edge > below
-    low = ratio < threshold("rate/too-low.update")
+    # Fine-tuning moves weights as little; where the loss has fallen, only the test tells.
+    low = poor and ratio < threshold("rate/too-low.update")
     seen = low and (effect.stuck or case.harm.suffers) and not isinstance(trial, Trial)
     if not (low or shown):
         return Well(evidence=f"{words}{_said(trial)}", measured=measured)

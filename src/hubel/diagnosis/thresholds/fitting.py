@@ -17,6 +17,7 @@ ROWS: Final[tuple[Threshold, ...]] = (
     Threshold("harm.blown-up", 100, "times the first loss, and that of guessing", "hubel"),
     Threshold("harm.updates", 30, "updates before a training is judged at all", "hubel"),
     Threshold("harm.errors", 2, "standard errors below the simple classifier", "hubel"),
+    Threshold("harm.clear-errors", 3, "the same, for signs that are common", "hubel"),
     Threshold("harm.margin", 0.02, "accuracy below it at least", "hubel"),
     Threshold("harm.chance-errors", 3, "standard errors above chance that show learning", "hubel"),
     Threshold("harm.fall", 0.05, "least fall of the loss, as a share of its start", "hubel"),

@@ -106,7 +106,8 @@ def _asked(options: DiagnoseOptions) -> TrainOptions:
     """Return the options of the training."""
     given = {name: getattr(options, name) for name in _ASKED}
     return TrainOptions(
-        **{name: value for name, value in given.items() if value is not None}, seed=options.seed
+        **{name: value for name, value in given.items() if value is not None},
+        seed=options.seed or 0,
     )
 
 

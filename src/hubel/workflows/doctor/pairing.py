@@ -55,16 +55,8 @@ class Original:
     """Of the run's plan."""
     pass_s: float
     """Time of a pass of the run; NaN where none was measured."""
+    seed: int
     trust_code: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Retrain:
-    """One retrain."""
-
-    scores: Floats
-    """Of each validation picture, see `picture_scores`."""
-    seconds: float
 
 
 def original_of(
@@ -92,6 +84,7 @@ def original_of(
         options=options,
         passes=-(-Timeline(settings.steps, settings.revisions).total // settings.steps_per_pass),
         pass_s=measured[-1].seconds / measured[-1].epoch if measured else float("nan"),
+        seed=settings.seed,
         trust_code=trust_code,
     )
 
@@ -119,8 +112,8 @@ def short_options(original: Original, seed: int, passes: int) -> TrainOptions:
     )
 
 
-def retrain(original: Original, options: TrainOptions) -> Retrain:
-    """Train with these options on the run's own split, and score the validation pictures.
+def retrain(original: Original, options: TrainOptions) -> Floats:
+    """Train with these options on the run's own split; return the validation pictures' scores.
 
     A training that breaks off because its numbers are not finite is scored as it stands. Global
     random states and PyTorch's threads are left as they were; the folder is removed. Errors:
@@ -128,7 +121,19 @@ def retrain(original: Original, options: TrainOptions) -> Retrain:
     changed.
     """
     check_fresh(options)
-    began = time.perf_counter()
+    return _scored(original, options, None)
+
+
+def own_scores(original: Original) -> Floats | None:
+    """Return the scores of the validation pictures by the run itself; None if it did not end."""
+    training, best = original.run.training(), original.run.checkpoints / BEST
+    if training is None or training.ended == "interrupted" or not best.is_file():
+        return None
+    return _scored(original, short_options(original, original.seed, original.passes), best)
+
+
+def _scored(original: Original, options: TrainOptions, trained: Path | None) -> Floats:
+    """Return scores of a new training, or of one whose best checkpoint is `trained`."""
     threads = torch.get_num_threads()
     try:
         with (
@@ -138,15 +143,17 @@ def retrain(original: Original, options: TrainOptions) -> Retrain:
             ExitStack() as resources,
         ):
             session = Session(
-                watcher=Watcher(), world=ALONE, lock=lock, resources=resources, began=began
-            )
-            scores = _trained(original, options, Run(Path(name)), session)
+                watcher=Watcher(), world=ALONE, lock=lock, resources=resources,
+                began=time.perf_counter(),
+            )  # fmt: skip
+            return _trained(original, options, Run(Path(name)), session, trained)
     finally:
         torch.set_num_threads(threads)
-    return Retrain(scores=scores, seconds=time.perf_counter() - began)
 
 
-def _trained(original: Original, options: TrainOptions, run: Run, session: Session) -> Floats:
+def _trained(
+    original: Original, options: TrainOptions, run: Run, session: Session, trained: Path | None
+) -> Floats:
     dataset, keeper, trainer = begin(
         run, original.dataset.source, options, session, again=True, dataset=original.dataset
     )
@@ -157,11 +164,12 @@ def _trained(original: Original, options: TrainOptions, run: Run, session: Sessi
                 f"The code of {options.model} has changed since {original.run.path} was trained: "
                 f"the copy in {original.run.code_file} is what it was. Restore it first."
             )
-        try:
-            trainer.train()
-        except TrainingError:
-            return _scores(trainer, dataset)
-        best = load(run.checkpoints / BEST).part("model")
+        if trained is None:
+            try:
+                trainer.train()
+            except TrainingError:
+                return _scores(trainer, dataset)
+        best = load(trained or run.checkpoints / BEST).part("model")
         trainer.evaluated.load_state_dict(best)
         return _scores(trainer, dataset)
 

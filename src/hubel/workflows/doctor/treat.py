@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -13,26 +12,15 @@ import numpy as np
 
 from hubel.data.source import Source
 from hubel.errors import UsageError
-from hubel.options import TrainOptions
 from hubel.results import Diagnosis, Run, Treatment
 from hubel.results.files import write_json
-from hubel.training.gains import gain_of, level_of
-from hubel.workflows.doctor.changing import changed, command_of
-from hubel.workflows.doctor.pairing import Floats, Original, original_of, retrain, short_options
+from hubel.workflows.doctor.looks import Candidate, Looks, said_of
+from hubel.workflows.doctor.pairing import Original, original_of
 from hubel.workflows.watching import Watcher
 
 MOST_ATTEMPTS: Final = 3
 """Prescriptions that are tried, at most."""
 PAIRS: Final = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """Options to try."""
-
-    options: Mapping[str, str]
-    cause: str = ""
-    """Id of the finding that they are for."""
 
 
 def treat(
@@ -42,16 +30,16 @@ def treat(
     pairs: int = PAIRS,
     share: float = 1.0,
     budget: float | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     source: str | Path | Source | None = None,
     trust_code: bool = False,
     watcher: Watcher | None = None,
 ) -> Treatment:
     """Try the prescriptions of a diagnosis one after the other until one helps.
 
-    Each is tried in `pairs` pairs of retrains, one with and one without it, with the same seed,
-    pictures, split and number of passes; see `gain_of` for the interval. At most three are tried.
-    Returns the one that helped, else the first, and writes all of them into `diagnosis.json`.
+    Each is tried in pairs of trainings, one with and one without it, with the same seed, pictures
+    and split; see `gain_of` for the interval. At most three are tried. Returns the one that helped,
+    else the first, and writes all of them into `diagnosis.json`.
     Otherwise as `try_candidates`. Errors: UsageError also where no prescription has options.
     """
     run = run if isinstance(run, Run) else Run.open(run)
@@ -95,59 +83,58 @@ def try_candidates(
     pairs: int = PAIRS,
     share: float = 1.0,
     budget: float | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     source: str | Path | Source | None = None,
     trust_code: bool = False,
     watcher: Watcher | None = None,
 ) -> tuple[Treatment, ...]:
-    """Try options one after the other until some help; the retrains without them are shared.
+    """Try options one after the other until some help.
 
-    `share` is the part of the run's passes that a retrain has, `budget` the seconds for all of
-    them: retrains become shorter for it, and later candidates are left out. Pair number i has the
-    seed `seed` + i. `watcher` is told what is found, a sentence an attempt. The run itself is not
-    changed. Errors: UsageError for numbers out of range, a run without a validation split, and
-    where no candidate could be applied; RunError where files are damaged or pictures have changed.
+    The trainings without them have all passes, are made once, and begin with the run itself where
+    it ended under its own seed. A glance comes first: two or `pairs` trainings with a candidate for
+    a quarter of the passes. Where even they are better than whole trainings without it, it helped:
+    a short training is no better for being short. Else `pairs` pairs with all passes decide, those
+    candidates first that gained more at a glance. Each look counts as an attempt, see `level_of`.
+
+    `share` is the part of the run's passes that counts as all of them, `budget` the seconds for
+    everything: passes become fewer for it, and later looks are left out. Pair number i has the seed
+    `seed` + i, by default from the run's own on. `watcher` is told what is found, a sentence an
+    attempt. The run itself is not changed. Errors: UsageError for numbers out of range, a run
+    without a validation split, and where no candidate could be applied; RunError where files are
+    damaged or pictures have changed.
     """
     check_numbers(pairs, share, budget)
-    began = time.perf_counter()
     told = watcher or Watcher()
     original = original_of(run, source, trust_code=trust_code)
     passes, shortened = _passes(original, pairs, share, budget)
-    seeds = range(seed, seed + pairs)
-    plain = [short_options(original, one, passes) for one in seeds]
-    before: list[Floats] = []
-    found: list[Treatment] = []
-    refused = ""
+    first = original.seed if seed is None else seed
+    seeds = range(first, first + pairs)
+    looks = Looks(
+        original, seeds=seeds, passes=passes, shortened=shortened, budget=budget, told=told.said
+    )
+    glances: list[tuple[Candidate, Treatment | None]] = []
     for candidate in candidates:
-        spent = time.perf_counter() - began
-        if budget is not None and found and spent + spent / (len(found) + 1) > budget:
-            told.said(f"The budget of {budget:g} s leaves no time to try more.")
-            break
-        started = time.perf_counter()
-        try:
-            tried = [_with(options, candidate) for options in plain]
-            before = before or [retrain(original, options).scores for options in plain]
-            after = [retrain(original, options).scores for options in tried]
-        except UsageError as error:
-            refused = str(error)
-            told.said(f"{_said(candidate.options)} cannot be applied: {error}")
-            continue
-        one = _treatment(candidate, before, after, level_of(len(found)))
-        found.append(
-            replace(
-                one,
-                seconds=time.perf_counter() - started,
-                passes=passes,
-                shortened=shortened,
-                command=command_of(original.source, _with(original.options, candidate)),
-            )
-        )
-        told.said(sentence(found[-1]))
-        if one.verdict == "helped":
-            break
+        glance = looks.glance(candidate)
+        if glance is not None and glance.verdict == "helped":
+            told.said(sentence(glance))
+            return (glance,)
+        if candidate not in looks.refused:
+            glances.append((candidate, glance))
+    found: list[Treatment] = []
+    for candidate, glance in sorted(glances, key=_gained, reverse=True):
+        treatment = looks.whole(candidate) or glance
+        if treatment is not None:
+            found.append(treatment)
+            told.said(sentence(treatment))
+            if treatment.verdict == "helped":
+                break
     if not found:
-        raise UsageError(f"No prescription could be applied to {run.path}: {refused}")
+        raise UsageError(f"No prescription could be applied to {run.path}: {looks.refusal}")
     return tuple(found)
+
+
+def _gained(looked: tuple[Candidate, Treatment | None]) -> float:
+    return 0.0 if looked[1] is None else looked[1].gain
 
 
 def sentence(treatment: Treatment) -> str:
@@ -157,13 +144,11 @@ def sentence(treatment: Treatment) -> str:
         "no difference seen": "made no difference that was seen",
         "made it worse": "made it worse",
     }[treatment.verdict]
-    passes = f"{treatment.passes} pass{'es' * (treatment.passes > 1)}"
     text = (
-        f"{_said(treatment.options)} {says}: {np.mean(treatment.before):.1%} without, "
+        f"{said_of(treatment.options)} {says}: {np.mean(treatment.before):.1%} without, "
         f"{np.mean(treatment.after):.1%} with it on validation; gain {100 * treatment.gain:+.1f} "
         f"points, {100 * treatment.level:g}% interval {100 * treatment.low:+.1f} to "
-        f"{100 * treatment.high:+.1f}, "
-        f"{treatment.pairs} pairs of {passes}."
+        f"{100 * treatment.high:+.1f}, {treatment.pairs} pairs of {treatment.lengths}."
     )
     if treatment.shortened:
         text += f" {treatment.shortened}"
@@ -194,35 +179,3 @@ def _passes(original: Original, pairs: int, share: float, budget: float | None) 
     if passes >= wanted:
         return wanted, ""
     return passes, f"Each retrain has {passes} of the run's {wanted} passes, since {why}."
-
-
-def _with(options: TrainOptions, candidate: Candidate) -> TrainOptions:
-    """Return options with those of a candidate; a budget of time gives way to its passes."""
-    made = changed(options, candidate.options)
-    return replace(made, budget=None) if "--epochs" in candidate.options else made
-
-
-def _treatment(
-    candidate: Candidate, before: Sequence[Floats], after: Sequence[Floats], level: float
-) -> Treatment:
-    gain = gain_of(np.stack(before), np.stack(after), level=level)
-    shares = all(((scores >= 0) & (scores <= 1)).all() for scores in (*before, *after))
-    least, most = (-1.0, 1.0) if shares else (-math.inf, math.inf)
-    verdict = "helped" if gain.low > 0 else "made it worse" if gain.high < 0 else None
-    return Treatment(
-        options=dict(candidate.options),
-        pairs=len(before),
-        before=tuple(float(scores.mean()) for scores in before),
-        after=tuple(float(scores.mean()) for scores in after),
-        gain=gain.value,
-        low=max(gain.low, least),
-        high=min(gain.high, most),
-        seconds=0.0,
-        verdict=verdict or "no difference seen",
-        level=level,
-        cause=candidate.cause,
-    )
-
-
-def _said(options: Mapping[str, str]) -> str:
-    return " ".join(f"{name} {value}".strip() for name, value in options.items())

@@ -1,0 +1,174 @@
+"""Looks at a prescription: a glance with few passes, and the whole with all of them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+
+from hubel.errors import UsageError
+from hubel.options import TrainOptions
+from hubel.results import Treatment
+from hubel.training.gains import gain_of, level_of
+from hubel.workflows.doctor.changing import changed, command_of
+from hubel.workflows.doctor.pairing import Floats, Original, own_scores, retrain, short_options
+
+_GLANCE: Final = 4
+"""A glance trains with a prescription for the passes over this …"""
+_GLANCE_PAIRS: Final = 2
+"""… under so many seeds at first."""
+_LENGTHS: Final = frozenset({"--epochs", "--budget"})
+"""Options that are no prescription any more where passes are few."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """Options to try."""
+
+    options: Mapping[str, str]
+    cause: str = ""
+    """Id of the finding that they are for."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Arm:
+    """Trainings with the same options under one seed after another, each made once."""
+
+    original: Original
+    passes: int
+    options: Sequence[TrainOptions]
+    scores: list[Floats] = field(default_factory=list[Floats])
+    """Under the seeds that were trained with so far."""
+
+    def of(self, pairs: int) -> list[Floats]:
+        """Return the scores under the first so many seeds."""
+        while len(self.scores) < pairs:
+            self.scores.append(retrain(self.original, self.options[len(self.scores)]))
+        return self.scores[:pairs]
+
+    def seconds(self, pairs: int) -> float:
+        """Return the time that this may take; 0 where a pass was not timed."""
+        each = self.passes * self.original.pass_s
+        return 0.0 if math.isnan(each) else each * max(pairs - len(self.scores), 0)
+
+
+class Looks:
+    """What all looks at the candidates of one run share: its trainings without any of them.
+
+    They have all `passes`, are made once, and begin with the run itself where it ended under the
+    first of the seeds. Every look that is judged counts as an attempt, see `level_of`.
+    """
+
+    def __init__(
+        self, original: Original, *, seeds: Sequence[int], passes: int, shortened: str = "",
+        budget: float | None = None, told: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self._began = time.perf_counter()
+        self._original, self._seeds, self._passes = original, seeds, passes
+        self._shortened, self._budget, self._told = shortened, budget, told
+        self._plain = self._arm(passes)
+        if seeds[0] == original.seed and passes == original.passes:
+            own = own_scores(original)
+            self._plain.scores += [] if own is None else [own]
+        self._judged = 0
+        self.refused: list[Candidate] = []
+        """Those whose options cannot be applied."""
+        self.refusal = ""
+        """Why the last of them cannot."""
+
+    def glance(self, candidate: Candidate) -> Treatment | None:
+        """Return what few passes with a candidate show beside all passes without it.
+
+        A training that is better after a quarter of the passes is not so for being short. Two seeds
+        come first, then all. None where too few passes are left, or the options are about them.
+        """
+        passes = self._passes // _GLANCE
+        if not passes or _LENGTHS & set(candidate.options):
+            return None
+        pairs = (min(_GLANCE_PAIRS, len(self._seeds)), len(self._seeds))
+        return self._looked(candidate, passes, tuple(dict.fromkeys(pairs)))
+
+    def whole(self, candidate: Candidate) -> Treatment | None:
+        """Return what all passes with a candidate show; None where no time is left for them."""
+        return self._looked(candidate, self._passes, (len(self._seeds),))
+
+    def _looked(self, candidate: Candidate, passes: int, rounds: Sequence[int]) -> Treatment | None:
+        """Return what the last look shows: more pairs come where the fewer gained, but not surely.
+
+        The first of all looks is made whatever the budget.
+        """
+        started, found = time.perf_counter(), None
+        try:
+            arm = self._arm(passes, candidate)
+            for pairs in rounds:
+                if self._judged and not self._affords(arm, pairs):
+                    self._told(f"The budget of {self._budget:g} s leaves no time to try more.")
+                    break
+                found = self._judge(candidate, arm, pairs, started)
+                if found.verdict == "helped" or found.gain <= 0:
+                    break
+        except UsageError as error:
+            self.refused.append(candidate)
+            self.refusal = str(error)
+            self._told(f"{said_of(candidate.options)} cannot be applied: {error}")
+            return None
+        return found
+
+    def _affords(self, arm: _Arm, pairs: int) -> bool:
+        """Return whether the budget leaves the time for the trainings that a look still needs."""
+        if self._budget is None:
+            return True
+        spent = time.perf_counter() - self._began
+        return spent + arm.seconds(pairs) + self._plain.seconds(pairs) <= self._budget
+
+    def _arm(self, passes: int, candidate: Candidate | None = None) -> _Arm:
+        options = [short_options(self._original, seed, passes) for seed in self._seeds]
+        if candidate is not None:
+            options = [_with(one, candidate) for one in options]
+        return _Arm(original=self._original, passes=passes, options=options)
+
+    def _judge(self, candidate: Candidate, arm: _Arm, pairs: int, started: float) -> Treatment:
+        before, after = self._plain.of(pairs), arm.of(pairs)
+        level = level_of(self._judged)
+        self._judged += 1
+        gain = gain_of(np.stack(before), np.stack(after), level=level)
+        shares = all(((scores >= 0) & (scores <= 1)).all() for scores in (*before, *after))
+        least, most = (-1.0, 1.0) if shares else (-math.inf, math.inf)
+        # What few passes do not reach, all of them may.
+        short = arm.passes < self._passes
+        worse = gain.high < 0 and not short
+        verdict = "helped" if gain.low > 0 else "made it worse" if worse else "no difference seen"
+        return Treatment(
+            options=dict(candidate.options),
+            pairs=pairs,
+            before=tuple(float(scores.mean()) for scores in before),
+            after=tuple(float(scores.mean()) for scores in after),
+            gain=gain.value,
+            low=max(gain.low, least),
+            high=min(gain.high, most),
+            seconds=time.perf_counter() - started,
+            verdict=verdict,
+            level=level,
+            cause=candidate.cause,
+            passes=arm.passes,
+            passes_without=self._passes,
+            shortened=self._shortened,
+            command=command_of(
+                self._original.source, _with(self._original.options, candidate)
+            ),
+        )  # fmt: skip
+
+
+def _with(options: TrainOptions, candidate: Candidate) -> TrainOptions:
+    """Return options with those of a candidate; a budget of time gives way to its passes."""
+    made = changed(options, candidate.options)
+    return replace(made, budget=None) if "--epochs" in candidate.options else made
+
+
+def said_of(options: Mapping[str, str]) -> str:
+    """Return options as they stand on a command line."""
+    return " ".join(f"{name} {value}".strip() for name, value in options.items())
