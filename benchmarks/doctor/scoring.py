@@ -121,6 +121,11 @@ class Score:
     false_alarms: Share
     """Healthy runs with any alarm."""
 
+    @property
+    def informedness(self) -> float:
+        """Return Youden's J: detected less false alarms. NaN where one is not known."""
+        return self.detected.value - self.false_alarms.value
+
 
 def score(faulty: Sequence[Judged], healthy: Mapping[str, bool]) -> Score:
     """Return the scores; `healthy` tells by run whether there was an alarm."""

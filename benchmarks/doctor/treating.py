@@ -1,7 +1,7 @@
 """`python -m benchmarks doctor-treat`: what the prescriptions cure, beside a random search.
 
 A faulty training of hubel is made, `hubel diagnose --treat` tries its prescription, and what it
-recommends is trained in full. A random search over the same options has the same seconds.
+recommends is trained in full. A random search over the same options has the seconds of both.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from PIL import Image
+
+from benchmarks.doctor import data
 from benchmarks.doctor.running import hubel_digest
 from benchmarks.doctor.scoring import share
 from benchmarks.recording import Section
@@ -27,7 +30,8 @@ from benchmarks.running import hubel
 
 CURED: Final = 0.95
 """Share of the healthy twin's accuracy from which a fault counts as cured."""
-SOURCE: Final = "digits"
+PICTURES: Final[Mapping[str, str]] = {"calibration": "tuxpaint", "untouched": "tuxpaint-more"}
+"""By half of the suite: the set that is trained on, 960 coloured pictures of 32 pixels a side."""
 
 Flags = Mapping[str, str]
 _MOMENTUM: Final[Flags] = {
@@ -95,6 +99,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=Path(os.environ.get("HUBEL_BENCHMARKS", Path.home() / ".cache/hubel-benchmarks")),
         help="folder for runs [default: $HUBEL_BENCHMARKS, or ~/.cache/hubel-benchmarks]",
     )
+    parser.add_argument("--half", choices=tuple(PICTURES), default="untouched",
+                        help="whose pictures are trained on [default: untouched]")  # fmt: skip
     parser.add_argument("--only", default="", metavar="TEXT", help="faults whose name has it")
     parser.add_argument("--seeds", type=int, default=3, help="[default: 3]")
     parser.add_argument("--pairs", type=int, default=3, help="of --treat [default: 3]")
@@ -117,6 +123,7 @@ class Outcome:
     verdict: str
     """Of the paired retrains."""
     treat_s: float
+    """Of the diagnosis, the paired trainings, and the whole training with what they recommend."""
     tries: int
     """Trainings that the random search made in as many seconds."""
 
@@ -131,21 +138,39 @@ def harmed(outcome: Outcome) -> bool:
     return outcome.healthy - outcome.faulty >= 0.02
 
 
-def measure(work: Path, only: str, seeds: int, pairs: int) -> Section:
+def measure(work: Path, half: str, only: str, seeds: int, pairs: int) -> Section:
     """Treat faulty trainings by their prescriptions, and by random search of equal cost."""
-    store = work / "doctor" / "treat.jsonl"
+    source = written(PICTURES[half], work / "doctor")
+    store = work / "doctor" / f"treat-{source.name}.jsonl"
     digest = hubel_digest()
     known = _known(store, digest)
-    for fault in TREATABLE:
-        for seed in range(seeds):
+    bench = _Bench(source=source, folder=work / "doctor" / "treat", pairs=pairs)
+    for seed in range(seeds):
+        for fault in TREATABLE:
             if only in fault.name and (fault.name, seed) not in known:
-                outcome = _outcome(fault, seed, digest, pairs, work / "doctor" / "treat")
+                outcome = bench.outcome(fault, seed, digest)
                 known[fault.name, seed] = outcome
-                store.parent.mkdir(parents=True, exist_ok=True)
                 with store.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(asdict(outcome)) + "\n")
     chosen = [one for (name, seed), one in known.items() if only in name and seed < seeds]
-    return section(chosen, pairs)
+    return section(chosen, half, pairs)
+
+
+def written(name: str, folder: Path) -> Path:
+    """Return a folder with a set of the suite as PNG files, by split and class."""
+    target = folder / "pictures" / name
+    if target.is_dir():
+        return target
+    pictures = data.load(name, folder / "data")
+    unfinished = target.with_name(f"{name}.part")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    for split in ("train", "val", "test"):
+        arrays, labels = getattr(pictures, split), getattr(pictures, f"{split}_labels")
+        for number, (array, label) in enumerate(zip(arrays, labels, strict=True)):
+            path = unfinished / split / f"class{int(label)}" / f"{number:05}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(array.permute(1, 2, 0).numpy().squeeze()).save(path)
+    return unfinished.rename(target)
 
 
 def _known(store: Path, digest: str) -> dict[tuple[str, int], Outcome]:
@@ -157,7 +182,7 @@ def _known(store: Path, digest: str) -> dict[tuple[str, int], Outcome]:
     }
 
 
-def section(outcomes: Sequence[Outcome], pairs: int) -> Section:
+def section(outcomes: Sequence[Outcome], half: str, pairs: int) -> Section:
     """Return the section of RESULTS.md."""
     by_name: dict[str, list[Outcome]] = {}
     for one in outcomes:
@@ -169,7 +194,8 @@ def section(outcomes: Sequence[Outcome], pairs: int) -> Section:
     harmless = [name for name in by_name if name not in counted]
     return Section(
         title="The doctor's prescriptions",
-        what=f"`python -m benchmarks doctor-treat`: `hubel train {SOURCE}` with one wrong option, "
+        what=f"`python -m benchmarks doctor-treat --half {half}`: `hubel train` on "
+        f"{PICTURES[half]} of the suite with one wrong option, "
         f"`hubel diagnose --treat --pairs {pairs}`, and a full training with what it recommends; "
         "beside it a random search over 13 options that may train for as many seconds and keeps "
         f"what validation likes best. Cured: at least {CURED:.0%} of the healthy twin's test "
@@ -200,54 +226,68 @@ def _row(name: str, of: Sequence[Outcome]) -> tuple[str, ...]:
     )
 
 
-def _outcome(fault: Treatable, seed: int, digest: str, pairs: int, folder: Path) -> Outcome:
-    shutil.rmtree(folder, ignore_errors=True)
-    healthy, _ = _train(fault.base, seed, folder / "healthy")
-    wrong = {**fault.base, **fault.fault}
-    faulty, _ = _train(wrong, seed, folder / "faulty")
-    started = time.perf_counter()
-    diagnosis = _answer("diagnose", str(folder / "faulty"), "--treat", "--pairs", str(pairs))
-    treat_s = time.perf_counter() - started
-    treatment = (diagnosis or {}).get("treatment") or {}
-    options = dict(treatment.get("options") or {})
-    helped = treatment.get("verdict") == "helped"
-    reached = faulty
-    if helped:
-        reached, _ = _train({**wrong, **options}, seed, folder / "treated")
-    searched, tries = _search(wrong, seed, treat_s, folder)
-    return Outcome(
-        name=fault.name, seed=seed, digest=digest, healthy=healthy, faulty=faulty,
-        treated=reached, searched=max(searched, 0.0),
-        cause=((diagnosis or {}).get("causes") or [{"id": ""}])[0]["id"],
-        options=options if helped else {}, verdict=treatment.get("verdict", "nothing to try"),
-        treat_s=treat_s, tries=tries,
-    )  # fmt: skip
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Bench:
+    """Where faulty trainings are made, and on what."""
 
+    source: Path
+    folder: Path
+    pairs: int
+    healthy: dict[str, float] = field(default_factory=dict[str, float])
+    """Accuracies of healthy twins, each trained once."""
 
-def _search(wrong: Flags, seed: int, seconds: float, folder: Path) -> tuple[float, int]:
-    """Return the test accuracy of what validation likes best among random trainings."""
-    chance = random.Random(seed)
-    began, tries, best, reached = time.perf_counter(), 0, -1.0, 0.0
-    while tries == 0 or time.perf_counter() - began < seconds:
-        test, val = _train({**wrong, **drawn(chance)}, seed, folder / f"search-{tries}")
-        shutil.rmtree(folder / f"search-{tries}", ignore_errors=True)
-        tries += 1
-        if val > best:
-            best, reached = val, test
-    return reached, tries
+    def outcome(self, fault: Treatable, seed: int, digest: str) -> Outcome:
+        """Make one fault, treat it, and search at random for as long."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        twin = f"{fault.base} {seed}"
+        if twin not in self.healthy:
+            self.healthy[twin], _ = self._train(fault.base, seed, "healthy")
+        wrong = {**fault.base, **fault.fault}
+        faulty, _ = self._train(wrong, seed, "faulty")
+        started = time.perf_counter()
+        run = str(self.folder / "faulty")
+        diagnosis = _answer("diagnose", run, "--treat", "--pairs", str(self.pairs))
+        treatment = (diagnosis or {}).get("treatment") or {}
+        options = dict(treatment.get("options") or {})
+        helped = treatment.get("verdict") == "helped"
+        reached = faulty
+        if helped:
+            reached, _ = self._train({**wrong, **options}, seed, "treated")
+        treat_s = time.perf_counter() - started
+        searched, tries = self._search(wrong, random.Random(f"{fault.name} {seed}"), seed, treat_s)
+        return Outcome(
+            name=fault.name, seed=seed, digest=digest, healthy=self.healthy[twin], faulty=faulty,
+            treated=reached, searched=searched,
+            cause=((diagnosis or {}).get("causes") or [{"id": ""}])[0]["id"],
+            options=options if helped else {}, verdict=treatment.get("verdict", "nothing to try"),
+            treat_s=treat_s, tries=tries,
+        )  # fmt: skip
 
+    def _search(
+        self, wrong: Flags, chance: random.Random, seed: int, seconds: float
+    ) -> tuple[float, int]:
+        """Return the test accuracy of what validation likes best among random trainings."""
+        began, tries, best, reached = time.perf_counter(), 0, -1.0, 0.0
+        while tries == 0 or time.perf_counter() - began < seconds:
+            test, val = self._train({**wrong, **drawn(chance)}, seed, f"search-{tries}")
+            shutil.rmtree(self.folder / f"search-{tries}", ignore_errors=True)
+            tries += 1
+            if val > best:
+                best, reached = val, test
+        return reached, tries
 
-def _train(flags: Flags, seed: int, out: Path) -> tuple[float, float]:
-    """Return accuracies on test and validation; 0 where a training ends in an error."""
-    words: list[str] = []
-    for name, value in flags.items():
-        # A set of augmentations is said one by one.
-        for one in value.split(",") if name == "--augment" else (value,):
-            words += [name, one]
-    answer = _answer("train", SOURCE, *words, "--seed", str(seed), "--out", str(out))
-    if answer is None:
-        return 0.0, 0.0
-    return answer["test"]["accuracy"]["value"], answer["best_val_score"]
+    def _train(self, flags: Flags, seed: int, name: str) -> tuple[float, float]:
+        """Return accuracies on test and validation; 0 where a training ends in an error."""
+        words: list[str] = []
+        for flag, value in flags.items():
+            # A set of augmentations is said one by one.
+            for one in value.split(",") if flag == "--augment" else (value,):
+                words += [flag, one]
+        out = str(self.folder / name)
+        answer = _answer("train", str(self.source), *words, "--seed", str(seed), "--out", out)
+        if answer is None:
+            return 0.0, 0.0
+        return answer["test"]["accuracy"]["value"], answer["best_val_score"]
 
 
 def _answer(*arguments: str) -> dict[str, Any] | None:

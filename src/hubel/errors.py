@@ -111,6 +111,16 @@ def nearest(word: str, known: Iterable[str]) -> list[str]:
     return [lowered[match] for match in difflib.get_close_matches(word.lower(), lowered, n=3)]
 
 
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return a question that offers the nearest known words; empty where none is near.
+
+    >>> did_you_mean("lenet", ["hubelnet", "lenet5"])
+    'did you mean lenet5 or hubelnet?'
+    """
+    near = nearest(word, known)
+    return f"did you mean {' or '.join(near)}?" if near else ""
+
+
 def close_matches(word: str, known: Iterable[str]) -> str:
     """Return a half-sentence that offers the known words nearest to `word`, and all of a few.
 
@@ -120,10 +130,9 @@ def close_matches(word: str, known: Iterable[str]) -> str:
     'choose from hubelnet, lenet5.'
     """
     names = sorted(known)
-    near = nearest(word, names)
-    if not near:
+    offer = did_you_mean(word, names)
+    if not offer:
         return f"choose from {', '.join(names)}." if names else "there are none."
-    offer = f"did you mean {' or '.join(near)}?"
     return offer if len(names) > _MANY else f"{offer} Known: {', '.join(names)}."
 
 

@@ -98,6 +98,14 @@ def test_precision_counts_healthy_alarms_and_wrong_causes():
     # Alarmed: three faulty runs and a healthy one; right among three: two.
     assert (found.precision.hits, found.precision.of) == (2, 4)
     assert (found.false_alarms.hits, found.false_alarms.of) == (1, 3)
+    assert found.informedness == pytest.approx(3 / 4 - 1 / 3)
+
+
+def test_a_tool_that_always_raises_an_alarm_is_not_informed():
+    always = score([run("data/range"), run("data/range")], {"one": True, "two": True})
+    assert always.detected.value == 1.0
+    assert always.informedness == 0.0
+    assert math.isnan(score([run("data/range")], {}).informedness)
 
 
 def test_misses_name_what_came_first_instead_the_worst_on_top():

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from hubel.errors import MissingExtraError, UsageError, nearest
+from hubel.errors import MissingExtraError, UsageError, did_you_mean
 
 
 def build_torchvision(
@@ -113,8 +113,7 @@ def _rebuild_first(module: nn.Module, name: str, channels: int) -> str:
 
 def _near(name: str, known: list[str]) -> str:
     """Return close matches among many names, without listing them all."""
-    near = nearest(name, known)
-    return f"did you mean {' or '.join(near)}?" if near else "look at its documentation."
+    return did_you_mean(name, known) or "look at its documentation."
 
 
 def _sentence(error: BaseException) -> str:

@@ -14,7 +14,7 @@ from hubel.data.naming import check_class_names, is_picture
 from hubel.data.shards import list_shards, open_shards
 from hubel.data.source import Index, Source
 from hubel.data.table import TABLE_SUFFIXES, open_table
-from hubel.errors import SourceError, UsageError, nearest
+from hubel.errors import SourceError, UsageError, did_you_mean
 
 KINDS = (
     "a folder with a sub-folder a class, a folder with train/ val/ test/, a folder of pictures, "
@@ -76,11 +76,10 @@ def _offer(path: Path) -> str:
     while not parent.is_dir():
         path, parent = parent, parent.parent
     siblings = [item.name for item in parent.iterdir() if not item.name.startswith(".")]
-    near = nearest(path.name, [*siblings, "digits"])
-    offer = f"did you mean {' or '.join(near)}? " if near else ""
+    offer = did_you_mean(path.name, [*siblings, "digits"])
     place = "here" if parent == Path() else f"in {parent}"
     what = f"there is no {path.name!r} {place}"
-    return f"{what}; {offer}A source is {KINDS}."
+    return f"{what}; {offer}{' ' * bool(offer)}A source is {KINDS}."
 
 
 def _check_index(index: Index, name: str) -> None:

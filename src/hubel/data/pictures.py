@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from hubel.data.files import list_folder
-from hubel.errors import UsageError, nearest
+from hubel.errors import UsageError, did_you_mean
 
 
 def find_pictures(patterns: Iterable[str], stdin: TextIO | None = None) -> list[Path]:
@@ -50,13 +50,13 @@ def _named(name: str) -> list[Path]:
         if not files:
             raise UsageError(f"No file matches the pattern {name!r}.")
         return files
-    raise UsageError(f"There is no picture {name!r}{_offer(path)}.")
+    raise UsageError(f"There is no picture {name!r}{_offer(path)}")
 
 
 def _offer(path: Path) -> str:
     """Return the names beside a missing file that are close to it."""
     if not path.parent.is_dir():
-        return f": there is no folder {str(path.parent)!r}"
+        return f": there is no folder {str(path.parent)!r}."
     siblings = (item.name for item in path.parent.iterdir())
-    near = nearest(path.name, siblings)
-    return f": did you mean {' or '.join(near)}" if near else ""
+    offer = did_you_mean(path.name, siblings)
+    return f": {offer}" if offer else "."

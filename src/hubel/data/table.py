@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hubel.data.files import FileSource
 from hubel.data.naming import SPLIT_WORDS, check_class_names, rows, some, sort_classes
 from hubel.data.source import UNSPLIT, Index, Source
-from hubel.errors import MissingExtraError, SourceError, nearest
+from hubel.errors import MissingExtraError, SourceError, did_you_mean, nearest
 from hubel.results import Task
 
 TABLE_SUFFIXES: Final = {".csv": ",", ".tsv": "\t", ".parquet": ""}
@@ -184,7 +184,7 @@ def _check_columns(table: Table, targets: dict[str, str]) -> None:
             continue
         if near[0] not in table.columns and not (near[0] == "target" and targets):
             raise SourceError(
-                f"{table.name} has a column {column!r}: did you mean {' or '.join(near)}?"
+                f"{table.name} has a column {column!r}: {did_you_mean(column, _COLUMNS)}"
             )
 
 

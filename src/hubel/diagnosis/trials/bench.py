@@ -189,7 +189,7 @@ def updates(
         if number == 1:
             started = time.thread_time()
         took = (time.thread_time() - started) / _TIMED if number == 1 + _TIMED else 0.0
-        clock.check(needs=took * (least - number))
+        clock.check(needs=took * max(least - number, 0))
         chosen = taken.to(inputs.device)
         optimizer.zero_grad(set_to_none=True)
         outputs = answers(network, inputs[chosen])

@@ -36,13 +36,13 @@ FURTHEST: Final = 4.0
 def rate_range(setting: Setting, subject: Subject) -> Trial | Unknown:
     """Train fresh copies shortly with the training's own optimizer at 1e-4 to 1e4 of its rate.
 
-    40 updates of 32 pictures for each power of ten that may be of use, and for half powers at the
-    edges; the fall of the loss on 256 pictures is set against the largest one. Useful rates reach a
-    share of it.
+    40 updates of 32 pictures for each power of ten that may be of use, and for half a power at an
+    edge beside the training's rate; the fall of the loss on 256 pictures is set against the largest
+    one. Useful rates reach a share of it. Below its peak the fall is not followed further down.
     Measured: current_lr, best_lr, low_edge, high_edge, current_fall, best_fall (shares of the first
     loss), and `fall:1e-2` for each factor. The range of 40 updates lies higher than that of a long
     training, so a rate is unhealthy only where it is ten times below, or three times above.
-    Bound: 13 x 40 updates of 32; what diverges stops at once. Source: smith2017cyclical.
+    Bound: 11 x 40 updates of 32; what diverges stops at once. Source: smith2017cyclical.
     """
     with apart():
         samples = subject.samples("train", PICTURES)
@@ -67,17 +67,19 @@ def rate_range(setting: Setting, subject: Subject) -> Trial | Unknown:
             _explore(way, falls, try_at)
         if max(falls.values()) < threshold("rate-range.least-fall"):
             return Unknown(why=NO_RATE)
-        for power in _edges(falls):
-            try_at(power - 0.5)
-            try_at(power + 0.5)
+        low, high = _edges(falls)
+        if low >= 0:
+            try_at(low - 0.5)
+        if high <= 0:
+            try_at(high + 0.5)
     return _judged(float(current), falls)
 
 
 def _explore(way: float, falls: dict[float, float], try_at: Callable[[float], None]) -> None:
     """Try powers of ten upwards (1) or downwards (−1), until they are surely of no use.
 
-    They are not where the best one so far does learn and one of them falls short of its share, and
-    above a rate at which the loss is lost.
+    They are not where the best one so far does learn and one of them falls short of its share, or
+    downwards two in a row of the one before; and above a rate at which the loss is lost.
     """
     share = threshold("rate-range.high-share" if way > 0 else "rate-range.low-share")
     power = 0.0
@@ -86,7 +88,8 @@ def _explore(way: float, falls: dict[float, float], try_at: Callable[[float], No
         power += way
         try_at(power)
         best = max(falls.values())
-        if best >= threshold("rate-range.least-fall") and falls[power] < share * best:
+        lower = way < 0 and falls[power] < falls[power + 1] < falls[power + 2]
+        if best >= threshold("rate-range.least-fall") and (lower or falls[power] < share * best):
             return
 
 
@@ -107,13 +110,15 @@ def _edges(falls: dict[float, float]) -> tuple[float, float]:
 def _judged(current: float, falls: dict[float, float]) -> Trial:
     best = max(falls, key=lambda power: falls[power])
     low, high = _edges(falls)
+    open_below = " or less" if low == min(falls) else ""
     below, above = threshold("rate-range.below"), threshold("rate-range.above")
     healthy = 10**low / below < 1 < 10**high * above
     return Trial(
         name="rate-range",
         healthy=healthy,
         evidence=f"learning rate {current:.3g}; the loss falls within 40 updates from "
-        f"{current * 10**low:.2g} to {current * 10**high:.2g}, most at {current * 10**best:.2g}",
+        f"{current * 10**low:.2g}{open_below} to {current * 10**high:.2g}, most at "
+        f"{current * 10**best:.2g}",
         measured={
             "current_lr": current,
             "best_lr": current * 10**best,
