@@ -12,6 +12,7 @@ from typing import Final
 from hubel.architectures import ARCHITECTURES
 from hubel.architectures.hubelnet import WIDTH
 from hubel.diagnosis.knobs import Knobs
+from hubel.diagnosis.thresholds import threshold
 
 Changes = dict[str, str]
 """Settings by name, as text; none where no option can help."""
@@ -19,6 +20,7 @@ Changes = dict[str, str]
 _NORMAL_BATCH: Final = 32
 """Pictures a step that give batch statistics and gradients of use."""
 _WARMUP: Final = 0.1
+_MANY_TIMES: Final = 8
 _MILD_DROPOUT: Final = 0.2
 _MILD_SMOOTHING: Final = 0.1
 
@@ -143,11 +145,14 @@ def _more_regularised(knobs: Knobs) -> Changes:
 
 
 def _longer(knobs: Knobs) -> Changes:
-    """Twice the passes, or twice the time."""
+    """Twice the time, or twice the passes, but many times as many where they are very few."""
     seconds, epochs = knobs.number("budget_s"), knobs.number("epochs")
     if seconds is not None:
         return {"budget": f"{2 * seconds:.0f}s"}
-    return {} if epochs is None else {"epochs": str(2 * round(epochs))}
+    if epochs is None:
+        return {}
+    factor = _MANY_TIMES if epochs <= threshold("fit/too-short.passes") else 2
+    return {"epochs": str(factor * round(epochs))}
 
 
 def _fits_more(knobs: Knobs) -> Changes:
