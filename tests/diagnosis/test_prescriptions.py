@@ -139,6 +139,7 @@ def test_a_cause_in_the_data_gets_words_too():
     [
         # adam's default of 0.003 lies within the range, or below it, or nothing was measured.
         (0.02, 0.001, 1.0, "0.003"),
+        (0.0005, 0.0001, 0.0015, "0.003"),  # a whole training bears more than a short test
         (0.02, 0.01, 0.09, "0.02"),
         (0.06, 0.01, 0.09, "0.03"),
         (0.012, 0.01, 0.015, "0.01"),

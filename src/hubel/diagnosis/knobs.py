@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from hubel.diagnosis.case import Case
+from hubel.diagnosis.thresholds import threshold
 from hubel.diagnosis.trials.trial import Trial
 from hubel.training.optimizers import OPTIMIZERS
 from hubel.training.recipes import fitted_lr
@@ -112,10 +113,12 @@ class Knobs:
         return None if 1 / _FAR < better / now < _FAR else better
 
     def _unrefuted(self, tried: tuple[float, float, float] | None) -> float | None:
+        """Return the usual rate where the test was not made, or would not call it too high."""
         usual = self._usual()
         if usual is None or tried is None:
             return usual
-        return usual if tried[1] <= usual <= tried[2] else None
+        above = threshold("rate-range.above")
+        return usual if tried[1] <= usual <= above * tried[2] else None
 
     def _tried(self) -> tuple[float, float, float] | None:
         """Return a good rate of the range test, and both ends of the range."""

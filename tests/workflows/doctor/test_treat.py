@@ -111,32 +111,36 @@ def test_a_glance_sets_few_passes_beside_all_without_the_change(
     looks, _ = looks_of(run)
     found = looks.glance(Candidate(options={"--lr": "0.1"}))
     assert found is not None
-    assert (found.verdict, found.pairs, found.passes, found.passes_without) == ("helped", 2, 2, 8)
-    assert found.lengths == "2 passes, against 8 without it"
-    assert [(one.seed, one.epochs) for one in made_up] == [(5, 8), (6, 8), (5, 2), (6, 2)]
+    assert (found.verdict, found.pairs, found.passes, found.passes_without) == ("helped", 3, 2, 8)
+    assert (found.lengths, found.level) == ("2 passes, against 8 without it", 0.99)
+    asked = {(one.seed, one.lr, one.epochs) for one in made_up}
+    assert asked == {(seed, *arm) for seed in (5, 6, 7) for arm in ((1e-7, 8), (0.1, 2))}
+    assert len(made_up) == 6
 
 
-def test_a_glance_that_is_not_sure_takes_more_pairs_and_one_without_gain_no_more(
+def test_few_passes_are_never_held_against_a_prescription(
     run: Run, made_up: list[TrainOptions], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hubel.workflows.doctor.looks.gain_of", lambda *_, **__: Gain(
-        value=0.1, low=-0.1, high=0.3
-    ))  # fmt: skip
+    worse = Gain(value=-0.5, low=-0.6, high=-0.4)
+    monkeypatch.setattr("hubel.workflows.doctor.looks.gain_of", lambda *_, **__: worse)
     looks, _ = looks_of(run)
-    found = looks.glance(Candidate(options={"--lr": "0.1"}))
-    assert found is not None
-    assert (found.verdict, found.pairs, found.level) == ("no difference seen", 3, 0.975)
-    monkeypatch.setattr("hubel.workflows.doctor.looks.gain_of", lambda *_, **__: Gain(
-        value=-0.5, low=-0.6, high=-0.4
-    ))  # fmt: skip
+    glance = looks.glance(Candidate(options={"--lr": "0.1"}))
+    whole = looks.whole(Candidate(options={"--lr": "0.1"}))
+    assert glance is not None
+    assert whole is not None
+    assert (glance.verdict, glance.level) == ("no difference seen", 0.99)
+    assert (whole.verdict, whole.level, whole.passes) == ("made it worse", 0.96, 8)
+
+
+def test_a_glance_ends_where_its_first_training_is_no_better(
+    run: Run, made_up: list[TrainOptions]
+) -> None:
     looks, _ = looks_of(run)
-    found = looks.glance(Candidate(options={"--lr": "0.1"}))
-    assert found is not None
-    # Few passes are never held against a prescription.
-    assert (found.verdict, found.pairs) == ("no difference seen", 2)
-    found = looks.whole(Candidate(options={"--lr": "0.1"}))
-    assert found is not None
-    assert (found.verdict, found.passes, found.level) == ("made it worse", 8, 0.975)
+    assert looks.glance(Candidate(options={"--lr": "1e-10"})) is None
+    assert [(one.seed, one.epochs) for one in made_up] == [(5, 2), (5, 8)]
+    again = looks.glance(Candidate(options={"--lr": "0.1"}))
+    assert again is not None
+    assert again.level == 0.99  # what was not judged is no attempt
 
 
 def test_passes_are_no_prescription_for_a_glance(run: Run, made_up: list[TrainOptions]) -> None:
@@ -173,9 +177,9 @@ def test_what_helps_is_measured_and_kept(run: Run, made_up: list[TrainOptions]) 
     assert found.verdict == "helped"
     assert found.low > 0
     assert found.gain == pytest.approx(np.mean(found.after) - np.mean(found.before))
-    assert (found.pairs, found.passes, found.cause, found.level) == (3, 2, "rate/0", 0.95)
+    assert (found.pairs, found.passes, found.cause, found.level) == (3, 2, "rate/0", 0.96)
     assert [(one.seed, one.lr) for one in made_up] == [
-        (5, 1e-7), (6, 1e-7), (7, 1e-7), (5, 0.1), (6, 0.1), (7, 0.1),
+        (5, 0.1), (5, 1e-7), (6, 1e-7), (7, 1e-7), (6, 0.1), (7, 0.1),
     ]  # fmt: skip
     assert all((one.epochs, one.doctor, one.budget) == (2, False, None) for one in made_up)
     assert " --lr 0.1 " in f"{found.command} "
@@ -201,7 +205,7 @@ def test_all_attempts_are_told_and_the_one_that_helps_is_the_last(
         "no difference seen", "made it worse", "helped",
     ]  # fmt: skip
     assert found == kept.attempts[2]
-    assert [one.level for one in kept.attempts] == [0.95, 0.975, 0.9875]
+    assert [one.level for one in kept.attempts] == [0.96, 0.98, 0.99]
     # The trainings without a change are made once.
     assert len(made_up) == 3 + 3 * 3
     assert len(listen.sentences) == 3

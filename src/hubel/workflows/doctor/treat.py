@@ -91,10 +91,10 @@ def try_candidates(
     """Try options one after the other until some help.
 
     The trainings without them have all passes, are made once, and begin with the run itself where
-    it ended under its own seed. A glance comes first: two or `pairs` trainings with a candidate for
-    a quarter of the passes. Where even they are better than whole trainings without it, it helped:
-    a short training is no better for being short. Else `pairs` pairs with all passes decide, those
-    candidates first that gained more at a glance. Each look counts as an attempt, see `level_of`.
+    it ended under its own seed. A glance comes first: trainings with a candidate for a quarter of
+    the passes. Where even they are better than whole trainings without it, it helped: a short
+    training is no better for being short. Else pairs with all passes decide, those candidates first
+    that gained more at a glance. Each look counts as an attempt, see `Looks`.
 
     `share` is the part of the run's passes that counts as all of them, `budget` the seconds for
     everything: passes become fewer for it, and later looks are left out. Pair number i has the seed
