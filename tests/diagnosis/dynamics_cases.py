@@ -135,7 +135,8 @@ def rate_range(low: float, high: float, *, current: float = 0.1) -> Trial:
     return Trial(
         name="rate-range", healthy=low < 10 and high > 0.3, evidence="a range",
         measured={"current_lr": current, "best_lr": current * math.sqrt(low * high),
-                  "low_edge": current * low, "high_edge": current * high},
+                  "low_edge": current * low, "high_edge": current * high,
+                  "current_fall": 0.5, "best_fall": 0.6},
     )  # fmt: skip
 
 

@@ -240,6 +240,18 @@ def test_two_passes_are_too_short_whatever_the_schedule():
     assert says("fit/too-short", case(**flat, steps_a_pass=30)) == "well"
 
 
+def test_passes_are_counted_in_updates_where_batches_are_accumulated():
+    falling = [2.3 * 0.997**step + 0.1 * (-1) ** step for step in range(60)]
+    found = case(losses=falling, rates=lambda at: 0.1 * (61 - at) / 60, steps_a_pass=60)
+    assert says("fit/too-short", found) == "alarm"
+    # Four batches an update: 60 updates are four passes of 60 batches.
+    found.record.steps = [
+        dataclasses.replace(row, pass_number=1 + at // 15)
+        for at, row in enumerate(found.record.steps)
+    ]
+    assert says("fit/too-short", found) == "well"
+
+
 def test_smoothing_that_leaves_no_label_needs_no_harm():
     trials = {"one-batch": (True, {"error_sane": 0.0, "error_own": 0.0, **BATCH})}
     found = {"losses": [2.3, *[2.29] * 99], "loss": CROSS_ENTROPY, "classes": 10}

@@ -8,6 +8,7 @@ import pytest
 import torch
 from tests.diagnosis.trials_runs import (
     Deaf,
+    Loop,
     adam,
     digits,
     network,
@@ -232,6 +233,22 @@ def test_reference_learns_from_plain_pictures_where_training_ones_are_spoiled():
     assert "plain validation" in trial.evidence
     few = made("reference", subject_of(plain(), (spoiled, y, vx[:99], vy[:99]), augmented=True))
     assert few.measured["accuracy"] < 0.3
+
+
+def test_reference_reads_training_pictures_without_augmentation_where_it_can():
+    x, y, vx, vy = digits()
+    spoiled = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+
+    class Plain(Loop):
+        def plain(self, split, number):
+            return Loop(self.model, None, (x, y, vx, vy), self.make).samples(split, number)
+
+    subject = Plain(plain(), None, (spoiled, y, vx, vy), adam(), augmented=True)
+    trial = made("reference", subject)
+    assert trial.measured["accuracy"] > 0.9
+    assert trial.measured["number"] > len(vx) / 2
+    assert "of coarse pixels" in trial.evidence
+    assert "plain validation" not in trial.evidence
 
 
 def test_reference_holds_out_no_copies():

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from hubel.diagnosis.case import Case
+from hubel.diagnosis.evidence.questions import updates_a_pass
 from hubel.diagnosis.thresholds import threshold
 from hubel.diagnosis.trials.trial import Trial
 from hubel.training.optimizers import OPTIMIZERS
@@ -66,8 +67,10 @@ class Knobs:
             return setting.batch
         if name == "precision":
             return setting.precision
-        if name == "epochs" and setting.planned_steps and setting.steps_a_pass:
-            return -(-setting.planned_steps // setting.steps_a_pass)
+        if name == "epochs":
+            a_pass = updates_a_pass(setting, self.case.record)
+            planned = setting.planned_steps
+            return math.ceil(planned / a_pass) if planned and a_pass > 0 else None
         if name == "dropout":
             shares = [
                 fact.details.get("p", 0.0)

@@ -56,8 +56,18 @@ def test_the_range_test_shows_a_rate_that_the_updates_do_not():
     assert sign.measured["edge"] == pytest.approx(0.1)
 
 
-def test_huge_updates_while_the_loss_falls_are_well():
+def test_huge_updates_while_the_loss_falls_are_well_where_the_range_test_bears_them():
     assert isinstance(read("rate/too-high", moving(0.5, fall(100), val=0.95)), Well)
+    borne = moving(0.5, fall(100), val=0.95, rate=rate_range(0.1, 10))
+    assert isinstance(read("rate/too-high", borne), Well)
+
+
+def test_huge_updates_that_the_range_test_does_not_bear_are_too_large_though_the_loss_falls():
+    sign = read("rate/too-high", moving(0.5, fall(100), val=0.95, rate=rate_range(1e-4, 0.1)))
+    assert isinstance(sign, Sign)
+    assert sign.confirmed
+    harmed = read("rate/too-high", moving(0.5, flat(100), rate=rate_range(1e-4, 0.1)))
+    assert sign.confidence < harmed.confidence
 
 
 def test_a_range_test_that_finds_the_rate_useful_clears_ordinary_updates():
@@ -99,6 +109,19 @@ def test_a_loss_that_falls_to_less_than_a_simple_classifier_reaches_has_its_rang
     assert shown.confirmed
     behind.__dict__["harm"] = replace(behind.harm, suffers=False)
     assert isinstance(read("rate/too-low", behind), Well)
+
+
+@pytest.mark.parametrize(
+    ("best", "fall_now", "alarm"), [(30, 0.1, True), (30, 0.5, False), (3, 0.1, False)]
+)
+def test_a_rate_is_too_low_where_one_far_above_learns_far_more(best, fall_now, alarm):
+    trial = rate_range(0.3, 100)
+    measured = {**trial.measured, "best_lr": 0.1 * best, "best_fall": 0.8, "current_fall": fall_now}
+    behind = varied(1e-3, fall(100), val=0.5, rate=replace(trial, measured=measured))
+    behind.__dict__["harm"] = replace(behind.harm, suffers=True)
+    found = read("rate/too-low", behind)
+    assert isinstance(found, Sign) == alarm
+    assert not alarm or found.confirmed
 
 
 def test_a_warm_up_is_measured_by_its_peak_and_not_judged_before():

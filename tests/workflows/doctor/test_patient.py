@@ -90,6 +90,10 @@ def test_pictures_come_as_the_network_gets_them(run: Run) -> None:
     again = subject.samples("train", 6)
     assert again is not None
     assert torch.equal(train.inputs, again.inputs)
+    unchanged = subject.plain("train", 6)
+    assert unchanged is not None
+    assert (unchanged.keys, unchanged.augmented) == (train.keys, False)
+    assert not torch.equal(train.inputs, unchanged.inputs)
 
 
 def test_the_loss_and_the_optimizer_are_those_of_the_training(run: Run) -> None:

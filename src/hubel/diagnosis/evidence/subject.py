@@ -62,6 +62,15 @@ class Subject(Protocol):
 
 
 @runtime_checkable
+class Unchanged(Protocol):
+    """A subject that can read pictures without the random augmentation of its training."""
+
+    def plain(self, split: Literal["train", "val"], number: int) -> Samples | None:
+        """Return what `samples` does, without augmentation; None where that cannot be had."""
+        ...
+
+
+@runtime_checkable
 class Rereading(Protocol):
     """A subject that can read pictures anew, as the training does each time it needs them."""
 

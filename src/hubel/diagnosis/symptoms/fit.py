@@ -6,6 +6,7 @@ import math
 from typing import Final, NamedTuple
 
 from hubel.diagnosis.case import Case
+from hubel.diagnosis.evidence.questions import updates_a_pass
 from hubel.diagnosis.symptom import Reading, Sign, Symptom, Unknown, Well
 from hubel.diagnosis.symptoms.fit_overfitting import find_overfitting
 from hubel.diagnosis.symptoms.fit_regularised import find_over_regularised
@@ -216,8 +217,8 @@ def find_too_short(case: Case) -> Reading:
 
 def _saw_little(case: Case) -> bool:
     """Return whether each picture was seen twice at most."""
-    a_pass = case.setting.steps_a_pass
-    return bool(a_pass) and len(case.record.steps) <= threshold("fit/too-short.passes") * a_pass
+    a_pass = updates_a_pass(case.setting, case.record)
+    return len(case.record.steps) <= threshold("fit/too-short.passes") * a_pass
 
 
 def _fall(early: list[float], late: list[float]) -> tuple[float, float]:

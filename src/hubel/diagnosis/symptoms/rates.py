@@ -31,9 +31,8 @@ def _too_high(case: Case) -> Reading:
     large = ratios[step] > threshold("rate/too-high.update")
     poor = suffers(case, effect)
     killed = killed_units(case) if large else None
-    if not (poor or (large and case.harm.suffers) or killed):
-        note = "; the loss falls all the same" if large else ""
-        return Well(evidence=words + note, measured=measured)
+    if not (poor or large):
+        return Well(evidence=words, measured=measured)
     trial = case.trials.make("rate-range")
     edge = _edge(trial, "high_edge")
     shown = isinstance(trial, Trial) and not trial.healthy and edge < 1
@@ -54,14 +53,19 @@ def _too_high(case: Case) -> Reading:
     return Sign(
         what="The learning rate is too high." if began_well else "Updates are far too large.",
         evidence=f"{words}; {effect.words}{_said(trial)}",
-        confidence=_confidence(shown=shown, seen=seen, alone=began_well),
+        confidence=_confidence(
+            shown=shown,
+            harmed=poor or killed is not None or case.harm.suffers,
+            seen=seen,
+            alone=began_well,
+        ),
         confirmed=shown or seen,
         measured=measured | {"edge": edge},
     )
 
 
-def _confidence(*, shown: bool, seen: bool, alone: bool) -> float:
-    sure = 0.95 if shown else 0.85 if seen else 0.5
+def _confidence(*, shown: bool, harmed: bool, seen: bool, alone: bool) -> float:
+    sure = 0.95 if shown and harmed else 0.85 if seen else 0.75 if shown else 0.5
     return sure if alone else sure - 0.25
 
 
@@ -112,16 +116,26 @@ def _too_low(case: Case) -> Reading:
     shown = isinstance(trial, Trial) and edge > below
     # Fine-tuning moves weights as little; where the loss has fallen, only the test tells.
     low = poor and ratio < threshold("rate/too-low.update")
+    better = case.harm.suffers and _learns_better_above(trial)
     seen = low and (effect.stuck or case.harm.suffers) and not isinstance(trial, Trial)
-    if not (low or shown):
+    if not (low or shown or better):
         return Well(evidence=f"{words}{_said(trial)}", measured=measured)
     return Sign(
         what="The learning rate is too low.",
         evidence=f"{words}{_said(trial)}",
-        confidence=0.95 if shown else 0.85 if seen else 0.4,
-        confirmed=shown or seen,
+        confidence=0.95 if shown else 0.85 if seen else 0.7 if better else 0.4,
+        confirmed=shown or seen or better,
         measured=measured | {"edge": edge},
     )
+
+
+def _learns_better_above(trial: Trial | Unknown) -> bool:
+    """Return whether the test found a rate many times higher at which far more is learnt."""
+    if not isinstance(trial, Trial):
+        return False
+    found = trial.measured
+    little = found["current_fall"] < threshold("rate/too-low.share") * found["best_fall"]
+    return little and found["best_lr"] >= threshold("rate-range.below") * found["current_lr"]
 
 
 def _at_full_rate(case: Case) -> list[float]:
@@ -148,8 +162,8 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         statistic="mean|Δw| / mean|w|, median over layers, at its largest; range test",
         threshold=(
             f"over {threshold('rate/too-high.update'):g} where the loss shows harm, over "
-            f"{threshold('rate/too-high.overwritten'):g} where it falls poorly; or the useful "
-            "rates end below the rate"
+            f"{threshold('rate/too-high.overwritten'):g} where it falls poorly; or, where one of "
+            "these is so, the useful rates end below the rate"
         ),
         severity="error",
         remedy="Lower the learning rate 10 times.",
@@ -166,7 +180,8 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
             f"under {threshold('rate/too-low.update'):g} where the loss does not fall; or under "
             f"{threshold('rate/too-low.suspicious'):g} where the useful rates begin "
             f"{threshold('rate/too-low.below'):g} times above the rate and the training suffers, "
-            f"or {threshold('rate-range.below'):g} times above it"
+            f"or {threshold('rate-range.below'):g} times above it; or with harm, a rate as far "
+            f"above learns over {1 / threshold('rate/too-low.share'):.1f} times as much"
         ),
         severity="error",
         remedy="Raise the learning rate 10 to 100 times.",

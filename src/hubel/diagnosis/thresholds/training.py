@@ -77,6 +77,7 @@ ROWS: Final[tuple[Threshold, ...]] = (
     Threshold("rate/too-high.overwritten", 1, "the same, where the loss falls poorly", "hubel"),
     Threshold("rate/too-low.update", 2e-4, "mean|Δw|/mean|w| at its largest", "hubel"),
     Threshold("rate/too-low.below", 2, "times below the useful rates, with harm", "calibrated"),
+    Threshold("rate/too-low.share", 0.3, "of the test's best fall, with harm", "hubel"),
     Threshold("rate/too-low.suspicious", 2e-3, "the same, where a range test is made", "hubel"),
     Threshold("rate/clipped.variation", 1e-3, "std/mean of the clipped gradient's norm", "hubel"),
     Threshold("rate/clipped.update", 1e-3, "mean|Δw|/mean|w| that is held back", "hubel"),

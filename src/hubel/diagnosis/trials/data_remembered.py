@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from hubel.diagnosis.evidence.setting import Setting
-from hubel.diagnosis.evidence.subject import Rereading, Samples, Subject
+from hubel.diagnosis.evidence.subject import Rereading, Samples, Subject, Unchanged
 from hubel.diagnosis.symptom import Unknown
 from hubel.diagnosis.trials.data_features import described, projection
 from hubel.diagnosis.trials.data_reading import Labelled, predictions_of, read, together
@@ -52,6 +52,13 @@ class Remembering:
     def samples(self, split: Split, number: int) -> Samples | None:
         """Return `number` pictures, read once."""
         return self._once(("samples", split, number), lambda: self._subject.samples(split, number))
+
+    def plain(self, split: Split, number: int) -> Samples | None:
+        """Return pictures without augmentation, read once; None where the subject cannot."""
+        subject = self._subject
+        if not isinstance(subject, Unchanged):
+            return None
+        return self._once(("plain", split, number), lambda: subject.plain(split, number))
 
     def reread(self, split: Split, keys: Sequence[str]) -> Samples | None:
         """Return pictures read anew, which is never kept; None where the subject cannot."""

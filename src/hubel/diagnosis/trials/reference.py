@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hubel.diagnosis.evidence.setting import Setting
-from hubel.diagnosis.evidence.subject import Samples, Subject
+from hubel.diagnosis.evidence.subject import Samples, Subject, Unchanged
 from hubel.diagnosis.symptom import Unknown
 from hubel.diagnosis.trials.bench import apart
 from hubel.diagnosis.trials.linear import logistic_regression, ridge_regression
@@ -45,8 +45,9 @@ def reference(setting: Setting, subject: Subject) -> Trial | Unknown:
     """Return accuracy (share of labels; R² for numbers) of a linear map of coarse pixels.
 
     It is scored on training pictures held out, so that what is wrong with validation does not
-    lower the floor. Where these come augmented, and validation does not, it learns from validation
-    pictures in their place: augmentation that spoils pictures must not lower the floor either.
+    lower the floor. Augmentation that spoils pictures must not lower it either: training pictures
+    are read without it where they can be, and else, where validation comes without, it learns from
+    validation pictures in their place.
     Measured: accuracy or r2, standard_error, chance, train_number, number; for classes also
     val_accuracy, val_error and val_number where there is validation. Bound: 2,048 pictures read and
     one logistic regression of at most 768 features, about 0.2 s on one core.
@@ -55,6 +56,8 @@ def reference(setting: Setting, subject: Subject) -> Trial | Unknown:
         elements = max(math.prod(setting.input_shape[-3:]), 1) if setting.input_shape else 1
         number = max(min(NUMBER, ELEMENTS // elements), 192)
         samples = subject.samples("train", number)
+        if samples is not None and samples.augmented and isinstance(subject, Unchanged):
+            samples = subject.plain("train", number) or samples
         # A copy held out would be known by heart.
         samples = samples and _those(samples, different(samples.inputs))
         if samples is None or len(samples) < 48:

@@ -121,13 +121,21 @@ class Patient(Subject):
         Blending (mixup, cutmix) is left out, so that each picture has its own label. None where the
         pictures are not at hand, or the split holds none.
         """
+        names = tuple(name for name in self._settings.augment if name not in _BLENDING)
+        return self._read(split, number, names if split == "train" else ())
+
+    def plain(self, split: Literal["train", "val"], number: int) -> Samples | None:
+        """Return what `samples` does, without augmentation."""
+        return self._read(split, number, ())
+
+    def _read(
+        self, split: Literal["train", "val"], number: int, augment: tuple[str, ...]
+    ) -> Samples | None:
         dataset, settings = self._dataset, self._settings
         positions = dataset.positions(_SPLITS[split]) if dataset else None
         if dataset is None or positions is None or not len(positions) or number < 1:
             return None
         few = spread(positions, number)
-        names = tuple(name for name in settings.augment if name not in _BLENDING)
-        augmented = split == "train" and bool(names)
         loader = BatchLoader(
             dataset.source,
             few,
@@ -136,13 +144,13 @@ class Patient(Subject):
             batch=len(few),
             seed=settings.seed,
             augmentation=Augmentation.from_names(
-                names,
+                augment,
                 num_classes=settings.outputs,
                 seed=settings.seed,
                 task=settings.task,
                 strength=settings.augment_strength,
             )
-            if augmented
+            if augment
             else None,
             shuffle=False,
         )
@@ -155,7 +163,7 @@ class Patient(Subject):
             inputs=batch.inputs.to(device),
             targets=batch.targets.to(device),
             keys=tuple(keys[int(place)] for place in batch.positions),
-            augmented=augmented,
+            augmented=bool(augment),
         )
 
     def _rebuilt(self) -> nn.Module | None:
