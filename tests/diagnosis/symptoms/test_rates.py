@@ -56,6 +56,11 @@ def test_the_range_test_shows_a_rate_that_the_updates_do_not():
     assert sign.measured["edge"] == pytest.approx(0.1)
 
 
+def test_updates_that_hardly_move_the_weights_are_never_too_large():
+    held = moving(1e-3, flat(100), rate=rate_range(1e-4, 0.1))
+    assert isinstance(read("rate/too-high", held), Well)
+
+
 def test_huge_updates_while_the_loss_falls_are_well_where_the_range_test_bears_them():
     assert isinstance(read("rate/too-high", moving(0.5, fall(100), val=0.95)), Well)
     borne = moving(0.5, fall(100), val=0.95, rate=rate_range(0.1, 10))

@@ -29,7 +29,8 @@ def _too_high(case: Case) -> Reading:
     words = f"at update {step} the weights moved by {ratios[step]:.2g} of their size"
     measured = {"largest": ratios[step]}
     large = ratios[step] > threshold("rate/too-high.update")
-    poor = suffers(case, effect)
+    small = ratios[step] < threshold("rate/too-high.least")
+    poor = suffers(case, effect) and not (small and not effect.lost and not effect.diverged)
     killed = killed_units(case) if large else None
     if not (poor or large):
         return Well(evidence=words, measured=measured)

@@ -74,6 +74,7 @@ ROWS: Final[tuple[Threshold, ...]] = (
     # rate
     Threshold("rate/too-high.killed", 0.9, "of the test's best fall, of what kills", "calibrated"),
     Threshold("rate/too-high.update", 0.3, "mean|Δw|/mean|w| at its largest", "hubel"),
+    Threshold("rate/too-high.least", 0.01, "the same, under which no rate is", "hubel"),
     Threshold("rate/too-high.overwritten", 1, "the same, where the loss falls poorly", "hubel"),
     Threshold("rate/too-low.update", 2e-4, "mean|Δw|/mean|w| at its largest", "hubel"),
     Threshold("rate/too-low.below", 2, "times below the useful rates, with harm", "calibrated"),
