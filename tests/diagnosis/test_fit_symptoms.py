@@ -227,7 +227,7 @@ def test_too_short():
     assert says(name, case(losses=[1.0 + 0.01 * (-1) ** step for step in range(300)])) == "well"
     assert says(name, case({"rate-range": (False, {})}, losses=steep)) == "observation"
     assert says(name, case(losses=steep, planned_steps=900)) == "unknown"
-    assert says(name, case(losses=steep[:20])) == "unknown"
+    assert says(name, case(losses=steep[:20], suffers=harm(known=False))) == "unknown"
 
 
 def test_two_passes_are_too_short_whatever_the_schedule():
@@ -238,6 +238,20 @@ def test_two_passes_are_too_short_whatever_the_schedule():
     assert says("fit/too-short", case(**annealed, steps_a_pass=30, suffers=harm(False))) == "well"
     flat = {**annealed, "losses": [2.3 + 0.1 * (-1) ** step for step in range(60)]}
     assert says("fit/too-short", case(**flat, steps_a_pass=30)) == "well"
+
+
+@pytest.mark.parametrize(
+    ("suffers", "planned", "answer"),
+    [
+        (harm(), 8, "alarm"),
+        (harm(False), 8, "well"),
+        (harm(), 80, "unknown"),
+        (dataclasses.replace(harm(), known=False), None, "unknown"),
+    ],
+)
+def test_a_training_of_few_updates(suffers, planned, answer):
+    few = case(losses=[2.3] * 8, suffers=suffers, planned_steps=planned, steps_a_pass=1)
+    assert says("fit/too-short", few) == answer
 
 
 def test_passes_are_counted_in_updates_where_batches_are_accumulated():

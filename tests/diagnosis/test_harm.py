@@ -78,6 +78,14 @@ def test_judgement(kept, reference, suffers, known):
     assert harm.evidence
 
 
+def test_a_training_that_is_over_is_judged_however_short_it_was():
+    short = record(train=0.1, val=(0.11,), losses=(2.3, 2.3), updates=20)
+    assert not harm_of(short, floor(), setting=TOLD).known
+    ended = harm_of(short, floor(), setting=dataclasses.replace(TOLD, planned_steps=20))
+    assert ended.suffers
+    assert not harm_of(short, floor(), setting=dataclasses.replace(TOLD, planned_steps=21)).known
+
+
 @pytest.mark.parametrize(("val", "clearly"), [(0.7, True), (0.85, False)])
 def test_a_training_just_below_the_floor_does_not_clearly_suffer(val, clearly):
     harm = harm_of(record(val=(val,)), floor(), setting=TOLD)

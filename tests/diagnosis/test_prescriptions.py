@@ -61,6 +61,7 @@ def as_options(options):
         ("precision/underflow", {"precision": "float16"}, {"--precision": "float32"}),
         ("fit/too-short", {}, {"--epochs": "20"}),
         ("fit/too-short", {"epochs": 1}, {"--epochs": "8"}),
+        ("fit/too-short", {"batch": 500}, {"--batch": "64", "--lr": "0.00212"}),
         ("fit/too-short", {"budget_s": 45.0}, {"--budget": "90s"}),
         ("fit/over-regularised", {"weight_decay": 1.0, "optimizer": "adamw", "dropout": 0.9},
          {"--weight-decay": "0.05", "--dropout": "0"}),

@@ -197,10 +197,12 @@ def _blown_up(
 def _too_early(
     record: Record, course: _Course, numbers: Harm, setting: Setting | None
 ) -> Harm | None:
-    del record, setting
+    del record
     if not course.updates and not math.isnan(numbers.val_accuracy):
         return None
-    if course.updates < threshold("harm.updates"):
+    planned = setting.planned_steps if setting else None
+    over = planned is not None and course.updates >= max(planned, 1)
+    if course.updates < threshold("harm.updates") and not over:
         return _judged(numbers, None, f"not known after {course.updates} updates")
     return None
 

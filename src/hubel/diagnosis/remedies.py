@@ -13,6 +13,8 @@ from hubel.architectures import ARCHITECTURES
 from hubel.architectures.hubelnet import WIDTH
 from hubel.diagnosis.knobs import Knobs
 from hubel.diagnosis.thresholds import threshold
+from hubel.training.optimizers import OPTIMIZERS
+from hubel.training.recipes import fitted_batch, fitted_lr
 
 Changes = dict[str, str]
 """Settings by name, as text; none where no option can help."""
@@ -21,6 +23,8 @@ _NORMAL_BATCH: Final = 32
 """Pictures a step that give batch statistics and gradients of use."""
 _WARMUP: Final = 0.1
 _MANY_TIMES: Final = 8
+_FEW_UPDATES: Final = 4
+"""Updates a pass, under which the batch is to blame for few updates, not the passes."""
 _MILD_DROPOUT: Final = 0.2
 _MILD_SMOOTHING: Final = 0.1
 
@@ -151,8 +155,24 @@ def _longer(knobs: Knobs) -> Changes:
         return {"budget": f"{2 * seconds:.0f}s"}
     if epochs is None:
         return {}
+    smaller = _usual_batch(knobs)
+    if smaller:
+        return smaller
     factor = _MANY_TIMES if epochs <= threshold("fit/too-short.passes") else 2
     return {"epochs": str(factor * round(epochs))}
+
+
+def _usual_batch(knobs: Knobs) -> Changes:
+    """The usual batch and its rate, where a pass is a few updates of many pictures."""
+    batch, pictures = knobs.number("batch"), knobs.case.setting.pictures
+    kind = str(knobs.value("optimizer"))
+    if not batch or not pictures or not knobs.by_hubel or pictures / batch >= _FEW_UPDATES:
+        return {}
+    usual = fitted_batch(pictures)
+    if 2 * usual > batch:
+        return {}
+    rate = {"lr": _number(fitted_lr(kind, usual))} if kind in OPTIMIZERS else {}
+    return {"batch": str(usual), **rate}
 
 
 def _fits_more(knobs: Knobs) -> Changes:

@@ -174,11 +174,11 @@ def _goes_on(case: Case) -> bool:
 def find_too_short(case: Case) -> Reading:
     """The loss still falls steeply in the last third, and the learning rate is not near zero."""
     steps = case.record.steps
-    if len(steps) < threshold("harm.updates"):
-        return Unknown(why=f"{len(steps)} updates are too few for a course of the loss")
     planned = case.setting.planned_steps
     if planned and len(steps) < 0.95 * planned:
         return Unknown(why="the training is not at its end")
+    if len(steps) < threshold("harm.updates"):
+        return _few_updates(case)
     little = _saw_little(case)
     part = steps if little else steps[-len(steps) // 3 :]
     losses = [row.loss for row in part if math.isfinite(row.loss)]
@@ -212,6 +212,23 @@ def find_too_short(case: Case) -> Reading:
         confidence=0.4 if slow else 0.8,
         confirmed=not slow,
         measured=measured,
+    )
+
+
+def _few_updates(case: Case) -> Reading:
+    """Judge a training whose updates are too few for a course of the loss."""
+    number, harm = len(case.record.steps), case.harm
+    words = f"{number} updates, of {case.setting.batch or 'an unknown number of'} pictures each"
+    if not harm.known:
+        return Unknown(why=f"{number} updates are too few for a course of the loss")
+    if not harm.suffers:
+        return Well(evidence=f"{words}; {harm.evidence}")
+    return Sign(
+        what=f"The training ended after {number} updates, which are too few to learn from.",
+        evidence=f"{words}; {harm.evidence}",
+        confidence=0.9,
+        confirmed=True,
+        measured={"updates": number},
     )
 
 
