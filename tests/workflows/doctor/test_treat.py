@@ -146,6 +146,11 @@ def test_a_glance_ends_where_its_first_training_is_no_better(
 def test_passes_are_no_prescription_for_a_glance(run: Run, made_up: list[TrainOptions]) -> None:
     looks, _ = looks_of(run)
     assert looks.glance(Candidate(options={"--epochs": "16"})) is None
+    longer = looks.whole(Candidate(options={"--epochs": "16"}))
+    assert longer is not None
+    assert longer.lengths == "16 passes, against 8 without it"
+    assert longer.level == 0.96
+    made_up.clear()
     looks, _ = looks_of(run, passes=3)
     assert looks.glance(Candidate(options={"--lr": "0.1"})) is None
     assert made_up == []

@@ -325,8 +325,11 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         tier=1,
         statistic="fall of the loss between the halves of the last third of the updates, or of all "
         "where there were two passes at most",
-        threshold="over 10% and 3 standard errors, and the training suffers; after more than two "
-        "passes only with the learning rate over 10% of its largest",
+        threshold=f"over {threshold('fit/too-short.fall'):.0%} and "
+        f"{threshold('fit/too-short.errors'):g} standard errors, and the training suffers; after "
+        f"more than {threshold('fit/too-short.passes'):g} passes only with the learning rate over "
+        f"{threshold('fit/too-short.rate'):.0%} of its largest; or it suffers and ended before "
+        f"update {threshold('harm.updates'):g}",
         severity="warning",
         remedy="Train for more passes over the data.",
         source="hubel",

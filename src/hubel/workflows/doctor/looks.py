@@ -135,6 +135,7 @@ class Looks:
         options = [short_options(self._original, seed, passes) for seed in self._seeds]
         if candidate is not None:
             options = [_with(one, candidate) for one in options]
+        passes = options[0].epochs or passes  # those of a candidate, where it is about them
         return _Arm(original=self._original, passes=passes, options=options)
 
     def _judge(self, candidate: Candidate, arm: _Arm, started: float) -> Treatment:
