@@ -23,6 +23,7 @@ _NORMAL_BATCH: Final = 32
 """Pictures a step that give batch statistics and gradients of use."""
 _WARMUP: Final = 0.1
 _MANY_TIMES: Final = 8
+"""Times as many passes where there were one or two."""
 _FEW_UPDATES: Final = 4
 """Updates a pass, under which the batch is to blame for few updates, not the passes."""
 _MILD_DROPOUT: Final = 0.2

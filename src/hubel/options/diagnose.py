@@ -37,7 +37,7 @@ class DiagnoseOptions:
     """Try the prescription in trainings with and without it, and say whether it helped."""
 
     pairs: int = 3
-    """Pairs of trainings of --treat, each with a seed of its own, at most."""
+    """Pairs of trainings of --treat, each with a seed of its own."""
 
     budget: str | None = None
     """Wall-clock time for the trainings of --treat, as 90s, 10m or 2h: they become shorter for it

@@ -61,8 +61,8 @@ class Looks:
     """What all looks at the candidates of one run share: its trainings without any of them.
 
     They have all `passes`, are made once, and begin with the run itself where it ended under the
-    first of the seeds. Every look that is judged is an attempt, see `level_of`: glances share 1% of
-    false claims, whole looks 4%.
+    first of the seeds. Every look is an attempt, see `level_of`: glances share 1% of false claims,
+    whole looks 4%.
     """
 
     def __init__(
@@ -76,8 +76,9 @@ class Looks:
         if seeds[0] == original.seed and passes == original.passes:
             own = own_scores(original)
             self._plain.scores += [] if own is None else [own]
-        self._judged = {True: 0, False: 0}
-        """How many glances, and how many whole looks."""
+        self._attempts = {True: 0, False: 0}
+        """How many glances and whole looks; one that was not judged could have claimed, too."""
+        self._judged = False
         self.refused: list[Candidate] = []
         """Those whose options cannot be applied."""
         self.refusal = ""
@@ -96,8 +97,10 @@ class Looks:
         arm = self._applied(candidate, passes)
         if arm is None or not self._affords(arm):
             return None
+        level = self._level(short=True)
         (before,), (after,) = self._plain.trained(1), arm.trained(1)
-        return self._judge(candidate, arm, started) if after.mean() > before.mean() else None
+        better = after.mean() > before.mean()
+        return self._judge(candidate, arm, level, started) if better else None
 
     def whole(self, candidate: Candidate) -> Treatment | None:
         """Return what all passes with a candidate show; None where no time is left for them.
@@ -107,10 +110,15 @@ class Looks:
         started, arm = time.perf_counter(), self._applied(candidate, self._passes)
         if arm is None:
             return None
-        if any(self._judged.values()) and not self._affords(arm):
+        if self._judged and not self._affords(arm):
             self._told(f"The budget of {self._budget:g} s leaves no time to try more.")
             return None
-        return self._judge(candidate, arm, started)
+        return self._judge(candidate, arm, self._level(short=False), started)
+
+    def _level(self, *, short: bool) -> float:
+        """Return the level of the next look of its kind."""
+        self._attempts[short] += 1
+        return level_of(self._attempts[short] - 1, _FALSE[short])
 
     def _applied(self, candidate: Candidate, passes: int) -> _Arm | None:
         """Return the trainings with a candidate; None, and told, where it cannot be applied."""
@@ -138,16 +146,14 @@ class Looks:
         passes = options[0].epochs or passes  # those of a candidate, where it is about them
         return _Arm(original=self._original, passes=passes, options=options)
 
-    def _judge(self, candidate: Candidate, arm: _Arm, started: float) -> Treatment:
+    def _judge(self, candidate: Candidate, arm: _Arm, level: float, started: float) -> Treatment:
+        self._judged = True
         before, after = self._plain.trained(), arm.trained()
-        # What few passes do not reach, all of them may.
-        short = arm.passes < self._passes
-        level = level_of(self._judged[short], _FALSE[short])
-        self._judged[short] += 1
         gain = gain_of(np.stack(before), np.stack(after), level=level)
         shares = all(((scores >= 0) & (scores <= 1)).all() for scores in (*before, *after))
         least, most = (-1.0, 1.0) if shares else (-math.inf, math.inf)
-        worse = gain.high < 0 and not short
+        # What few passes do not reach, all of them may.
+        worse = gain.high < 0 and arm.passes >= self._passes
         verdict = "helped" if gain.low > 0 else "made it worse" if worse else "no difference seen"
         return Treatment(
             options=dict(candidate.options),
