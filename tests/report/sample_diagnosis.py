@@ -114,6 +114,8 @@ def diagnosis(**changes: object) -> Diagnosis:
         "notes": ("The training did not end; this is how far it came.",),
         "courses": courses(),
         "treatment": Treatment(
+            passes=2,
+            passes_without=8,
             options={"--lr": "0.003"}, pairs=3, before=(0.1, 0.1, 0.1), after=(0.9, 0.9, 0.8),
             gain=0.767, low=0.61, high=0.92, seconds=40.0, verdict="helped",
         ),
