@@ -42,8 +42,8 @@ def test_the_page_shows_causes_in_their_order_with_what_to_do(page):
         "(limit: 0.1)",
         "Set the learning rate to 0.003 (now 0.3).",
         "hubel train digits --lr 0.003",
-        "Helped: over 3 pairs of trainings with and without --lr 0.003 (2 passes, against 8 "
-        "without it), the validation score changed",
+        "Helped: over 3 pairs of trainings with and without --lr 0.003",
+        "(2 passes, against 8 without it), the validation score changed",
         "by +76.7 points, 95% interval +61.0 to +92.0",
         "Out of the ordinary, but no harm was seen",
         "Looked for and not found (2)",
