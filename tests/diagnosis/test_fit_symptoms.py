@@ -254,6 +254,14 @@ def test_a_training_of_few_updates(suffers, planned, answer):
     assert says("fit/too-short", few) == answer
 
 
+@pytest.mark.parametrize("end", [math.nan, math.inf, 3e5, 2.3])
+@pytest.mark.parametrize("planned", [None, 8])
+def test_few_updates_are_no_cause_of_a_loss_that_is_lost_or_of_a_loop_that_goes_on(end, planned):
+    few = case(losses=[2.3] * 7 + [end], suffers=harm(), planned_steps=planned, steps_a_pass=1)
+    ended = planned == 8 and end == 2.3
+    assert says("fit/too-short", few) == ("alarm" if ended else "unknown")
+
+
 def test_passes_are_counted_in_updates_where_batches_are_accumulated():
     falling = [2.3 * 0.997**step + 0.1 * (-1) ** step for step in range(60)]
     found = case(losses=falling, rates=lambda at: 0.1 * (61 - at) / 60, steps_a_pass=60)

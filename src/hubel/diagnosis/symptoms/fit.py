@@ -217,10 +217,13 @@ def find_too_short(case: Case) -> Reading:
 
 def _few_updates(case: Case) -> Reading:
     """Judge a training whose updates are too few for a course of the loss."""
-    number, harm = len(case.record.steps), case.harm
+    steps, harm = case.record.steps, case.harm
+    number = len(steps)
     words = f"{number} updates, of {case.setting.batch or 'an unknown number of'} pictures each"
-    if not harm.known:
+    if not harm.known or case.setting.planned_steps is None:
         return Unknown(why=f"{number} updates are too few for a course of the loss")
+    if not steps or not steps[-1].loss <= threshold("fit/too-short.rise") * abs(steps[0].loss):
+        return Unknown(why="the loss does not come down, which more updates alone do not mend")
     if not harm.suffers:
         return Well(evidence=f"{words}; {harm.evidence}")
     return Sign(

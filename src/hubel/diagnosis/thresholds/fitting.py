@@ -60,6 +60,9 @@ ROWS: Final[tuple[Threshold, ...]] = (
     Threshold("fit/too-short.fall", 0.1, "relative fall over the last third", "hubel"),
     Threshold("fit/too-short.errors", 3, "standard errors of that fall", "hubel"),
     Threshold("fit/too-short.rate", 0.1, "last learning rate over the largest", "hubel"),
+    Threshold(
+        "fit/too-short.rise", 2, "last of few losses over the first: not for lack of them", "hubel"
+    ),
     # permuted-labels
     Threshold("permuted-labels.p", 0.05, "p of labels against permuted ones", "hubel"),
     Threshold("permuted-labels.z", 3, "standard errors above chance", "hubel"),
