@@ -19,8 +19,6 @@ from hubel.workflows.doctor.pairing import Floats, Original, own_scores, retrain
 
 _GLANCE: Final = 4
 """A glance trains with a prescription for the passes over this."""
-_FALSE: Final = {True: 0.01, False: 0.04}
-"""How often glances, and whole looks, may claim what is not so: 5% together."""
 _LENGTHS: Final = frozenset({"--epochs", "--budget"})
 """Options that are no prescription any more where passes are few."""
 
@@ -57,6 +55,19 @@ class _Arm:
         return 0.0 if math.isnan(each) else each * (len(self.options) - len(self.scores))
 
 
+@dataclass(slots=True, kw_only=True)
+class _Claims:
+    """How often looks of one kind may claim what is not so, over all their attempts."""
+
+    overall: float
+    attempts: int = 0
+
+    def level(self) -> float:
+        """Return the level of the next attempt; one that is not judged could have claimed, too."""
+        self.attempts += 1
+        return level_of(self.attempts - 1, self.overall)
+
+
 class Looks:
     """What all looks at the candidates of one run share: its trainings without any of them.
 
@@ -76,13 +87,10 @@ class Looks:
         if seeds[0] == original.seed and passes == original.passes:
             own = own_scores(original)
             self._plain.scores += [] if own is None else [own]
-        self._attempts = {True: 0, False: 0}
-        """How many glances and whole looks; one that was not judged could have claimed, too."""
+        self._glances, self._wholes = _Claims(overall=0.01), _Claims(overall=0.04)
         self._judged = False
-        self.refused: list[Candidate] = []
-        """Those whose options cannot be applied."""
-        self.refusal = ""
-        """Why the last of them cannot."""
+        self.refused: dict[str, str] = {}
+        """Why options cannot be applied, by the options as `said_of` says them."""
 
     def glance(self, candidate: Candidate) -> Treatment | None:
         """Return what few passes with a candidate show beside all passes without it.
@@ -97,7 +105,7 @@ class Looks:
         arm = self._applied(candidate, passes)
         if arm is None or not self._affords(arm):
             return None
-        level = self._level(short=True)
+        level = self._glances.level()
         (before,), (after,) = self._plain.trained(1), arm.trained(1)
         better = after.mean() > before.mean()
         return self._judge(candidate, arm, level, started) if better else None
@@ -113,12 +121,7 @@ class Looks:
         if self._judged and not self._affords(arm):
             self._told(f"The budget of {self._budget:g} s leaves no time to try more.")
             return None
-        return self._judge(candidate, arm, self._level(short=False), started)
-
-    def _level(self, *, short: bool) -> float:
-        """Return the level of the next look of its kind."""
-        self._attempts[short] += 1
-        return level_of(self._attempts[short] - 1, _FALSE[short])
+        return self._judge(candidate, arm, self._wholes.level(), started)
 
     def _applied(self, candidate: Candidate, passes: int) -> _Arm | None:
         """Return the trainings with a candidate; None, and told, where it cannot be applied."""
@@ -126,9 +129,9 @@ class Looks:
             arm = self._arm(passes, candidate)
             arm.trained(1)
         except UsageError as error:
-            self.refused.append(candidate)
-            self.refusal = str(error)
-            self._told(f"{said_of(candidate.options)} cannot be applied: {error}")
+            said = said_of(candidate.options)
+            self.refused[said] = str(error)
+            self._told(f"{said} cannot be applied: {error}")
             return None
         return arm
 

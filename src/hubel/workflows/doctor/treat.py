@@ -118,7 +118,7 @@ def try_candidates(
         if glance is not None and glance.verdict == "helped":
             told.said(sentence(glance))
             return (glance,)
-        if candidate not in looks.refused:
+        if said_of(candidate.options) not in looks.refused:
             glances.append((candidate, glance))
     found: list[Treatment] = []
     for candidate, glance in sorted(glances, key=_gained, reverse=True):
@@ -129,7 +129,8 @@ def try_candidates(
             if treatment.verdict == "helped":
                 break
     if not found:
-        raise UsageError(f"No prescription could be applied to {run.path}: {looks.refusal}")
+        why = next(reversed(looks.refused.values()), "")
+        raise UsageError(f"No prescription could be applied to {run.path}: {why}")
     return tuple(found)
 
 
