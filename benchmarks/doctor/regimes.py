@@ -311,8 +311,12 @@ class WithSpare(nn.Module):
 
 def with_squeeze(net: Any) -> None:
     """Put squeeze and excitation before the flattening."""
-    last = [one for one in net.features.modules() if isinstance(one, nn.Conv2d)][-1]
-    net.features.append(Squeeze(last.out_channels))
+    first = next(one for one in net.features.modules() if isinstance(one, nn.Conv2d))
+    net.eval()
+    with torch.no_grad():
+        maps = net.features(torch.zeros(1, first.in_channels, 32, 32))
+    net.train()
+    net.features.append(Squeeze(maps.shape[1]))
 
 
 def with_hubelnet(program: Program) -> Program:

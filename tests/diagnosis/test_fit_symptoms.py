@@ -262,6 +262,11 @@ def test_few_updates_are_no_cause_of_a_loss_that_is_lost_or_of_a_loop_that_goes_
     assert says("fit/too-short", few) == ("alarm" if ended else "unknown")
 
 
+def test_few_updates_are_enough_where_nothing_suffers_though_the_last_loss_is_high():
+    few = case(losses=[2.3] * 7 + [9.9], suffers=harm(False), planned_steps=8, steps_a_pass=1)
+    assert says("fit/too-short", few) == "well"
+
+
 def test_passes_are_counted_in_updates_where_batches_are_accumulated():
     falling = [2.3 * 0.997**step + 0.1 * (-1) ** step for step in range(60)]
     found = case(losses=falling, rates=lambda at: 0.1 * (61 - at) / 60, steps_a_pass=60)

@@ -37,10 +37,15 @@ def _pointwise(net: nn.Module) -> None:
 def _averaged(net: Any) -> None:
     """Read the classes from what the mean place shows: no layer sees two places together."""
     _pointwise(net)
-    swap(net.features, (nn.MaxPool2d,), lambda pool: nn.AvgPool2d(pool.kernel_size))
+    swap(net.features, (nn.MaxPool2d,), _blind)
     repeated = _Repeated()
     repeated.size = _side_of(net)
     net.features = nn.Sequential(*net.features, nn.AdaptiveAvgPool2d(1), repeated)
+
+
+def _blind(pool: nn.MaxPool2d) -> nn.Module:
+    """Return what shrinks maps as a pooling does, and else looks at one place."""
+    return nn.Identity() if pool.stride == 1 else nn.AvgPool2d(pool.kernel_size)
 
 
 def _side_of(net: Any) -> int:

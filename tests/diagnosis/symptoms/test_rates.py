@@ -186,6 +186,16 @@ def test_too_few_samples_say_nothing_of_clipping():
     assert isinstance(read("rate/clipped", case), Unknown)
 
 
+def test_gradients_that_are_not_finite_are_no_clipping():
+    fact, rows = layer("a", gradient=0.01)
+    lost = [replace(row, gradient=math.inf) for row in rows[:3]]
+    shown = read("rate/clipped", case_of(flat(100), **network((fact, [*lost, *rows[3:]]))))
+    assert isinstance(shown, Well)
+    assert math.isfinite(shown.measured["variation"])
+    every = [replace(row, gradient=math.inf) for row in rows]
+    assert isinstance(read("rate/clipped", case_of(flat(100), **network((fact, every)))), Unknown)
+
+
 @pytest.mark.parametrize("name", ["momentum", "beta1"])
 def test_a_momentum_that_never_settles(name):
     optimizer = OptimizerFact(kind="SGD", groups=({"lr": 0.1, name: 0.999},))

@@ -222,10 +222,10 @@ def _few_updates(case: Case) -> Reading:
     words = f"{number} updates, of {case.setting.batch or 'an unknown number of'} pictures each"
     if not harm.known or case.setting.planned_steps is None:
         return Unknown(why=f"{number} updates are too few for a course of the loss")
-    if not steps or not steps[-1].loss <= threshold("fit/too-short.rise") * abs(steps[0].loss):
-        return Unknown(why="the loss does not come down, which more updates alone do not mend")
     if not harm.suffers:
         return Well(evidence=f"{words}; {harm.evidence}")
+    if not steps or not steps[-1].loss <= threshold("fit/too-short.rise") * abs(steps[0].loss):
+        return Unknown(why="the loss does not come down, which more updates alone do not mend")
     return Sign(
         what=f"The training ended after {number} updates, which are too few to learn from.",
         evidence=f"{words}; {harm.evidence}",
@@ -332,7 +332,8 @@ SYMPTOMS: Final[tuple[Symptom, ...]] = (
         f"{threshold('fit/too-short.errors'):g} standard errors, and the training suffers; after "
         f"more than {threshold('fit/too-short.passes'):g} passes only with the learning rate over "
         f"{threshold('fit/too-short.rate'):.0%} of its largest; or it suffers and ended before "
-        f"update {threshold('harm.updates'):g}",
+        f"update {threshold('harm.updates'):g}, with a last loss of at most "
+        f"{threshold('fit/too-short.rise'):g} times the first",
         severity="warning",
         remedy="Train for more passes over the data.",
         source="hubel",

@@ -77,13 +77,13 @@ def held_back(case: Case) -> str | None:
 
 def clipped(case: Case) -> Reading:
     """Look for clipping or eps that hold every update back."""
-    norms = gradient_norms(case)
+    norms = [norm for norm in gradient_norms(case).values() if math.isfinite(norm)]
     if len(norms) < _FEWEST_SAMPLES:
-        return Unknown(why=f"fewer than {_FEWEST_SAMPLES} samples of the gradients were recorded")
+        return Unknown(why=f"fewer than {_FEWEST_SAMPLES} finite gradients were recorded")
     ratios = update_ratios(layers_of(case))
     measured = {
-        "norm": median(norms.values()),
-        "variation": pstdev(norms.values()) / fmean(norms.values()) if any(norms.values()) else 0.0,
+        "norm": median(norms),
+        "variation": pstdev(norms) / fmean(norms) if any(norms) else 0.0,
         "eps": _eps_ratio(case),
         "update": median(ratios.values()) if ratios else math.nan,
     }
