@@ -21,6 +21,7 @@ from benchmarks.doctor.data import Pictures, load
 from benchmarks.doctor.program import Finished, PictureDataset, run, true_accuracy
 from benchmarks.doctor.rivals import alarms_of
 from benchmarks.doctor.rivals.telemetry import Recorder
+from benchmarks.recording import processor
 
 Arm = Literal["doctor", "rivals"]
 _ENDS: Final = 4000
@@ -32,7 +33,9 @@ def execute(case: Case, arm: Arm, folder: Path) -> dict[str, Any]:
     torch.set_num_threads(1)
     bench = BENCHES[case.bench]
     pictures = load(bench.pictures, folder)
-    line: dict[str, Any] = {"key": case.key, "arm": arm, "status": "ended"}
+    line: dict[str, Any] = {
+        "key": case.key, "arm": arm, "status": "ended", "processor": processor(),
+    }  # fmt: skip
     watch = Doctored() if arm == "doctor" else Recorder
     started = time.perf_counter()
     try:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import multiprocessing
 import os
 import sys
@@ -11,70 +9,14 @@ import time
 from collections.abc import Iterable, Mapping
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from benchmarks.doctor.cases import BENCHES, Case
 from benchmarks.doctor.data import load
 from benchmarks.doctor.executing import Arm, execute
-
-_SOURCE: Final = Path(__file__).parents[2] / "src" / "hubel"
-
-
-def hubel_digest() -> str:
-    """Return a digest of all of hubel's source."""
-    import hubel
-
-    folder = Path(hubel.__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def rivals_digest() -> str:
-    """Return a digest of the rivals' rules and of what records for them."""
-    digest = hashlib.sha256()
-    for path in sorted((Path(__file__).parent / "rivals").rglob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
+from benchmarks.doctor.store import Store
 
 Job = tuple[Case, Arm]
-
-
-class Store:
-    """Lines of JSON, one a finished run; the last one of a key and arm counts."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.lines: dict[tuple[str, str], dict[str, Any]] = {}
-        if path.is_file():
-            for text in path.read_text("utf-8").splitlines():
-                line = json.loads(text)
-                self.lines[line["key"], line["arm"]] = line
-        self._digests = {"doctor": hubel_digest(), "rivals": rivals_digest()}
-
-    def digest(self, case: Case, arm: Arm) -> str:
-        """Return the digest of everything that the run depends on."""
-        return f"{case.digest()}-{self._digests[arm]}"
-
-    def has(self, case: Case, arm: Arm) -> bool:
-        """Return whether a run is known, and nothing that it depends on has changed since.
-
-        One whose process ended before it did is not known.
-        """
-        line = self.lines.get((case.key, arm))
-        if line is None or line["status"] == "crashed":
-            return False
-        return line["digest"] == self.digest(case, arm)
-
-    def add(self, case: Case, arm: Arm, line: dict[str, Any]) -> None:
-        """Keep a finished run."""
-        line["digest"] = self.digest(case, arm)
-        self.lines[case.key, arm] = line
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
 
 
 def _serve(connection: Connection, folder: Path) -> None:

@@ -11,14 +11,15 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from benchmarks.doctor.cases import BENCHES, Case, chosen
+from benchmarks.doctor.executing import Arm
 from benchmarks.doctor.faults import FAULTS
 from benchmarks.doctor.healthy import KINDS
 from benchmarks.doctor.real_bugs import BUGS
 from benchmarks.doctor.rivals import MEANS
-from benchmarks.doctor.running import Store, run_all
+from benchmarks.doctor.running import run_all
 from benchmarks.doctor.scoring import (
     Judged,
     Miss,
@@ -30,6 +31,7 @@ from benchmarks.doctor.scoring import (
     share,
     truth_of,
 )
+from benchmarks.doctor.store import PUBLISHED, Store
 from benchmarks.peers import plots
 from benchmarks.recording import Section, Table
 
@@ -54,20 +56,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", type=float, default=120.0, help="seconds a run [default: 120]")
     parser.add_argument("--minutes", type=float, default=None,
                         help="begin no run after so many [default: all are made]")  # fmt: skip
-    parser.add_argument("--no-rivals", action="store_true", help="make the doctor's runs alone")
+    parser.add_argument("--arm", choices=get_args(Arm), default=None, help="[default: both]")
     parser.add_argument("--known", action="store_true", help="make no runs, score those known")
     parser.add_argument("--statistics", type=Path, default=None, metavar="FILE",
                         help="write every sign's statistics as lines of JSON")  # fmt: skip
+    parser.add_argument("--publish", action="store_true",
+                        help=f"write the chosen runs into doctor/{PUBLISHED.name}")  # fmt: skip
 
 
 def measure(
     work: Path, half: Any, only: str, seeds: int, limit: int | None, workers: int, timeout: float,
-    minutes: float | None, no_rivals: bool, known: bool, statistics: Path | None,
+    minutes: float | None, arm: Arm | None, known: bool, statistics: Path | None, publish: bool,
 ) -> Section:  # fmt: skip
     """Train with faults and without, and score what the doctor and its rivals say."""
     cases = chosen(half, only, seeds, limit)
     store = Store(work / "doctor" / "runs.jsonl")
-    arms = ("doctor",) if no_rivals else ("doctor", "rivals")
+    arms = (arm,) if arm is not None else get_args(Arm)
     if not known:
         deadline = time.monotonic() + (60 * minutes if minutes is not None else float("inf"))
         run_all(
@@ -76,6 +80,8 @@ def measure(
         )  # fmt: skip
     if statistics is not None:
         write_statistics(statistics, cases, store)
+    if publish:
+        store.publish(cases)
     return section(cases, Runs(cases, store.lines), half)
 
 
@@ -200,13 +206,13 @@ class Runs:
     def same_bits(self) -> tuple[int, int]:
         """Return how many runs ended in the same weights, watched and not, of how many pairs."""
         same = pairs = 0
-        for (key, arm), line in self._lines.items():
-            other = self._lines.get((key, "rivals"))
-            if key not in self._cases:
-                continue
-            if arm == "doctor" and other and line.get("weights") and other.get("weights"):
+        for key in self._cases:
+            watched, alone = (self._lines.get((key, arm), {}) for arm in get_args(Arm))
+            # Another processor adds in another order.
+            alike = watched.get("processor") == alone.get("processor")
+            if alike and watched.get("weights") and alone.get("weights"):
                 pairs += 1
-                same += line["weights"] == other["weights"]
+                same += watched["weights"] == alone["weights"]
         return same, pairs
 
 
@@ -345,7 +351,7 @@ def _pictures(scores: Mapping[str, Score]) -> dict[str, Path]:
         axes.set_xlim(0, 100)
         axes.set_xlabel("% of runs, with 95% intervals")
         axes.grid(visible=False, axis="y")
-        axes.legend(loc="lower right")
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
 
     size = (8, 1.5 + 0.7 * len(known))
     return {"Detection, cause and false alarms": plots.picture("doctor", draw, size=size)}

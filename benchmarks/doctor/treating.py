@@ -23,8 +23,8 @@ from typing import Any, Final
 from PIL import Image
 
 from benchmarks.doctor import data
-from benchmarks.doctor.running import hubel_digest
 from benchmarks.doctor.scoring import share
+from benchmarks.doctor.store import hubel_digest
 from benchmarks.recording import Section
 from benchmarks.running import hubel
 
