@@ -30,7 +30,7 @@ from benchmarks import (
 )
 from benchmarks.doctor import suite as doctor
 from benchmarks.doctor import treating
-from benchmarks.peers import plots
+from benchmarks.peers import open_work, plots
 from benchmarks.recording import RESULTS, Section, record
 
 Benchmark = tuple[Callable[[argparse.ArgumentParser], None], Callable[..., Section]]
@@ -81,7 +81,7 @@ def main() -> None:
     name, keep = arguments.pop("name"), not arguments.pop("no_record")
     if not keep:
         plots.write_to(Path(tempfile.gettempdir()) / "hubel-benchmark-plots")
-    section = BENCHMARKS[name][1](**arguments)
+    section = BENCHMARKS[name][1](**open_work(arguments))
     print(section.markdown())
     if keep:
         record(name, section)

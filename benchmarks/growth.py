@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import median
 from typing import Final
 
 from benchmarks import photographs
-from benchmarks.peers import Arm, Measurement, add_work_arguments, measure_arms
+from benchmarks.peers import Arm, Measurement, Work, add_work_arguments, measure_arms
 from benchmarks.peers.arms import HUBEL, SCRIPTS
-from benchmarks.peers.environments import open_work
 from benchmarks.peers.passes import busiest, later_speed, passes, peak_memory, with_later
 from benchmarks.recording import Section
 
@@ -35,10 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(
-    work: Path,
-    environment: list[str],
-    only: list[str],
-    again: bool,
+    work: Work,
     pictures: int,
     model: str,
     size: int,
@@ -46,14 +41,13 @@ def measure(
     cache: str | None,
 ) -> Section:
     """Train on 1×, 4× and 16× as many JPEG files, in one process and in two."""
-    place = open_work(work, environment, only, again)
-    made = photographs.make(place.data("photographs"), pictures * FACTORS[-1])
+    made = photographs.make(work.data("photographs"), pictures * FACTORS[-1])
     flags = ["--model", model, "--size", str(size), "--batch", "64"]
     flags += ["--cache", cache] if cache else []
     arms = []
     for factor in FACTORS:
         number = pictures * factor
-        folder = photographs.linked(made, place.data(f"growth-{number}"), all=number)
+        folder = photographs.linked(made, work.data(f"growth-{number}"), all=number)
         for processes in PROCESSES:
             own = ["--epochs", str(PASSES[factor])]
             own += ["--processes", str(processes)] if processes > 1 else []
@@ -67,7 +61,7 @@ def measure(
                     repeats=repeats,
                 )
             )
-    found = measure_arms("growth", arms, place)
+    found = measure_arms("growth", arms, work)
     command = " ".join(["hubel train FOLDER", *flags, "--epochs PASSES"])
     return _section(found, pictures, command, made.sentence())
 

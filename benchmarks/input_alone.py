@@ -12,7 +12,6 @@ from typing import Final
 from benchmarks import photographs as pictures
 from benchmarks.peers import Arm, Measurement, Work, add_work_arguments, measure_arms
 from benchmarks.peers.arms import SCRIPTS, Variant
-from benchmarks.peers.environments import open_work
 from benchmarks.peers.passes import busiest, first_speed, later_speed, peer_versions, with_later
 from benchmarks.peers.plots import bars
 from benchmarks.recording import Section
@@ -51,10 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(
-    work: Path,
-    environment: list[str],
-    only: list[str],
-    again: bool,
+    work: Work,
     photographs: int,
     small: int,
     repeats: int,
@@ -62,13 +58,12 @@ def measure(
     batch: int,
 ) -> Section:
     """Decode, resize and augment photographs and small pictures, on one processor and on two."""
-    place = open_work(work, environment, only, again)
     kinds = (
-        _kind("photographs", place, photographs, size),
-        _kind("small", place, small, pictures.SMALL[0]),
+        _kind("photographs", work, photographs, size),
+        _kind("small", work, small, pictures.SMALL[0]),
     )
     arms = [arm for kind in kinds for arm in _arms(kind, batch, repeats)]
-    return _section(measure_arms("input", arms, place), kinds, batch)
+    return _section(measure_arms("input", arms, work), kinds, batch)
 
 
 def _kind(name: str, place: Work, number: int, size: int) -> Kind:

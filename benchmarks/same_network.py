@@ -10,9 +10,8 @@ from statistics import median
 from typing import Final
 
 from benchmarks import photographs
-from benchmarks.peers import Arm, Measurement, add_work_arguments, measure_arms
+from benchmarks.peers import Arm, Measurement, Work, add_work_arguments, measure_arms
 from benchmarks.peers.arms import SCRIPTS, Variant
-from benchmarks.peers.environments import open_work
 from benchmarks.peers.passes import (
     busiest,
     first_speed,
@@ -88,10 +87,7 @@ class Task:
 
 
 def measure(
-    work: Path,
-    environment: list[str],
-    only: list[str],
-    again: bool,
+    work: Work,
     networks: list[str],
     pictures: int,
     epochs: int,
@@ -100,11 +96,10 @@ def measure(
     batch: int,
 ) -> Section:
     """Train ResNet-18 and MobileNet v2 from JPEG files with hubel, its peers, and no input."""
-    place = open_work(work, environment, only, again)
-    made = photographs.make(place.data("photographs"), max(photographs.USUAL, pictures + VALIDATED))
+    made = photographs.make(work.data("photographs"), max(photographs.USUAL, pictures + VALIDATED))
     task = Task(
         folder=photographs.linked(
-            made, place.data(f"train-{pictures}"), train=pictures, val=VALIDATED
+            made, work.data(f"train-{pictures}"), train=pictures, val=VALIDATED
         ),
         size=size,
         batch=batch,
@@ -113,7 +108,7 @@ def measure(
         repeats=repeats,
     )
     arms = [arm for network in networks for arm in _arms(network, task)]
-    found = measure_arms("same-network", arms, place)
+    found = measure_arms("same-network", arms, work)
     return _section(found, networks, task, made.sentence())
 
 

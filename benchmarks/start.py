@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import median
 from typing import Final
 
 from benchmarks.peers import Arm, Measurement, Work, add_work_arguments, measure_arms
 from benchmarks.peers.arms import HUBEL, SCRIPTS, hubel_digest
-from benchmarks.peers.environments import open_work
 from benchmarks.peers.passes import busiest, peer_versions
 from benchmarks.recording import Section
 from benchmarks.running import run
@@ -32,12 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trainings", type=int, default=3, help="runs of training [default: 3]")
 
 
-def measure(
-    work: Path, environment: list[str], only: list[str], again: bool, times: int, trainings: int
-) -> Section:
+def measure(work: Work, times: int, trainings: int) -> Section:
     """Time hubel's help, a prediction, a training, and what it takes to import its peers."""
-    place = open_work(work, environment, only, again)
-    trained, picture = _trained(place)
+    trained, picture = _trained(work)
     own = ("-m", "hubel")
     # The first turn only warms the file cache.
     arms = [
@@ -55,7 +50,7 @@ def measure(
             *(*own, "train", "digits", "--out", "{scratch}/run"),
         ),
     ]
-    return _section(measure_arms("start", arms, place))
+    return _section(measure_arms("start", arms, work))
 
 
 def _arm(name: str, peer: str, repeats: int, *arguments: str) -> Arm:

@@ -1,19 +1,18 @@
-"""Known runs: lines of JSON in the work folder, and the published ones beside this file."""
+"""Known runs: lines of JSON in the work folder, and the published ones."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import lzma
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.doctor.cases import Case
 from benchmarks.doctor.executing import Arm
+from benchmarks.published import publish, published
 
-PUBLISHED: Final = Path(__file__).with_name("published.jsonl.xz")
-"""What RESULTS.md was scored from, without the readings of each rule: a line a run."""
+_NAME: Final = "doctor"
 
 
 def hubel_digest() -> str:
@@ -38,11 +37,11 @@ def rivals_digest() -> str:
 class Store:
     """One line a finished run: the last one of a key and arm counts, own before published."""
 
-    def __init__(self, path: Path, published: Path = PUBLISHED) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.lines: dict[tuple[str, str], dict[str, Any]] = {
-            (line["key"], line["arm"]): line for line in (*_read(published), *_read(path))
-        }
+        self.lines = _by_run(published(_NAME))
+        if path.is_file():
+            self.lines |= _by_run(map(json.loads, path.read_text("utf-8").splitlines()))
         self._digests = {"doctor": hubel_digest(), "rivals": rivals_digest()}
 
     def digest(self, case: Case, arm: Arm) -> str:
@@ -67,21 +66,15 @@ class Store:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
-    def publish(self, keys: Iterable[str], path: Path = PUBLISHED) -> None:
-        """Write what is known of these runs beside what was published of others."""
-        known = {(line["key"], line["arm"]): line for line in _read(path)}
-        wanted = frozenset(keys)
-        known |= {of: _shortened(line) for of, line in self.lines.items() if of[0] in wanted}
-        with lzma.open(path, "wt", encoding="utf-8") as file:
-            file.writelines(json.dumps(known[of]) + "\n" for of in sorted(known))
+    def publish(self, keys: Collection[str]) -> None:
+        """Publish what is known of these runs, beside what was published of others."""
+        chosen = {of: _shortened(line) for of, line in self.lines.items() if of[0] in keys}
+        known = _by_run(published(_NAME)) | chosen
+        publish(_NAME, (known[of] for of in sorted(known)))
 
 
-def _read(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the lines of a file, of none where it is not there."""
-    if not path.is_file():
-        return
-    with (lzma.open if path.suffix == ".xz" else open)(path, "rt", encoding="utf-8") as file:
-        yield from map(json.loads, file)
+def _by_run(lines: Iterable[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(line["key"], line["arm"]): line for line in lines}
 
 
 def _shortened(line: dict[str, Any]) -> dict[str, Any]:

@@ -31,8 +31,9 @@ from benchmarks.doctor.scoring import (
     share,
     truth_of,
 )
-from benchmarks.doctor.store import PUBLISHED, Store
+from benchmarks.doctor.store import Store
 from benchmarks.peers import plots
+from benchmarks.published import add_publish
 from benchmarks.recording import Section, Table
 
 HUBEL: Final = "hubel"
@@ -60,8 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--known", action="store_true", help="make no runs, score those known")
     parser.add_argument("--statistics", type=Path, default=None, metavar="FILE",
                         help="write every sign's statistics as lines of JSON")  # fmt: skip
-    parser.add_argument("--publish", action="store_true",
-                        help=f"write the chosen runs into doctor/{PUBLISHED.name}")  # fmt: skip
+    add_publish(parser)
 
 
 def measure(

@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from benchmarks.recording import processor
+
 Variant = Literal["documented", "best", "hubel", "ceiling"]
 Status = Literal["ended", "cut off", "failed"]
 
@@ -127,13 +129,19 @@ def append(path: Path, measurement: Measurement) -> None:
 
 
 def known(measurements: Sequence[Measurement], benchmark: str, arms: Sequence[Arm]) -> Kept:
-    """Return, by arm and repeat, the last measurement of each that need not be made again."""
+    """Return, by arm and repeat, the last measurement of each that need not be made again.
+
+    One of another processor must be: figures are compared on one machine.
+    """
+    here = processor()
     keys = {
         (benchmark, arm.name, repeat, arm.digest()): (arm.name, repeat)
         for arm, repeat in turns(arms)
     }
     return {
-        keys[one.key()]: one for one in measurements if one.key() in keys and one.status != "failed"
+        keys[one.key()]: one
+        for one in measurements
+        if one.key() in keys and one.status != "failed" and one.machine.get("processor") == here
     }
 
 

@@ -13,9 +13,10 @@ import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from benchmarks.peers.arms import HUBEL, TIME, requirements
+from benchmarks.published import add_publish
 
 VARIABLE: Final = "HUBEL_BENCHMARKS"
 
@@ -31,6 +32,8 @@ class Work:
     """Arms to measure: those whose names contain one of these; all where empty."""
     since: str = ""
     """Date and time; what was measured of the chosen arms before it is measured once more."""
+    publish: bool = False
+    """Whether what was measured is published."""
 
     def measurements(self, benchmark: str) -> Path:
         """Return the file of JSON lines of a benchmark."""
@@ -56,7 +59,7 @@ class Work:
 
 
 def add_work_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add where the work is done; `open_work` takes them."""
+    """Add where the work is done, which `open_work` reads."""
     parser.add_argument(
         "--work",
         type=Path,
@@ -75,16 +78,25 @@ def add_work_arguments(parser: argparse.ArgumentParser) -> None:
         "--only", nargs="*", default=[], help="measure only arms whose names contain one of these"
     )
     parser.add_argument("--again", action="store_true", help="measure these arms once more")
+    add_publish(parser)
 
 
-def open_work(folder: Path, environment: list[str], only: list[str], again: bool) -> Work:
-    """Return the work folder that the arguments name."""
+def open_work(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return a benchmark's arguments, those of `add_work_arguments` as one `Work`."""
+    if "environment" not in arguments:
+        return arguments
     given = {}
-    for pair in environment:
+    for pair in arguments.pop("environment"):
         peer, _, path = pair.partition("=")
         given[peer] = Path(path).absolute()
-    since = f"{datetime.now(UTC):{TIME}}" if again else ""
-    return Work(folder=folder.absolute(), given=given, only=tuple(only), since=since)
+    work = Work(
+        folder=arguments.pop("work").absolute(),
+        given=given,
+        only=tuple(arguments.pop("only")),
+        since=f"{datetime.now(UTC):{TIME}}" if arguments.pop("again") else "",
+        publish=arguments.pop("publish"),
+    )
+    return {"work": work, **arguments}
 
 
 def _make(folder: Path, ready: Path, wanted: Path) -> None:

@@ -7,7 +7,8 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from benchmarks.peers.arms import (
 )
 from benchmarks.peers.environments import Work
 from benchmarks.peers.running import run
+from benchmarks.published import publish, published
 from benchmarks.recording import processor
 from benchmarks.running import hubel
 
@@ -33,11 +35,12 @@ def measure_arms(benchmark: str, arms: Sequence[Arm], work: Work) -> list[Measur
     """Measure each arm as often as it wants, A, B, …, A, B, …, and return all that is known.
 
     Each measurement is added to a file when it is made; what stands there with the same settings,
-    script, packages and source of hubel is taken from it. An arm that failed is named on standard
-    error, kept in the file, and tried again by the next run.
+    script, packages and source of hubel, on this kind of processor, is taken from it, or from what
+    was published. An arm that failed is named on standard error, kept in the file, and tried again
+    by the next run.
     """
     path = work.measurements(benchmark)
-    kept = known(read(path), benchmark, arms)
+    kept = known([*_published(benchmark), *read(path)], benchmark, arms)
     failed = []
     for arm, repeat in turns(arms):
         chosen = not work.only or any(part in arm.name for part in work.only)
@@ -53,7 +56,22 @@ def measure_arms(benchmark: str, arms: Sequence[Arm], work: Work) -> list[Measur
             kept[place] = measured
     if failed and not kept:
         sys.exit(f"No arm of {benchmark} ran to its end.")
+    if work.publish:
+        _publish(benchmark, kept.values())
     return [kept[arm.name, repeat] for arm, repeat in turns(arms) if (arm.name, repeat) in kept]
+
+
+def _published(benchmark: str) -> list[Measurement]:
+    return [Measurement(**line) for line in published(benchmark)]
+
+
+def _publish(benchmark: str, measurements: Iterable[Measurement]) -> None:
+    """Publish measurements beside those of other settings, sources of hubel and machines."""
+    every = {
+        (one.key(), one.machine["processor"]): one
+        for one in (*_published(benchmark), *measurements)
+    }
+    publish(benchmark, map(asdict, every.values()))
 
 
 def _measure(benchmark: str, arm: Arm, repeat: int, work: Work) -> Measurement:

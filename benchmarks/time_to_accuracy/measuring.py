@@ -10,7 +10,7 @@ from itertools import chain, zip_longest
 from pathlib import Path
 
 from benchmarks.fashion import VARIABLE
-from benchmarks.peers import add_work_arguments, measure_arms, open_work
+from benchmarks.peers import Work, add_work_arguments, measure_arms
 from benchmarks.peers.arms import Arm, Measurement
 from benchmarks.recording import Section
 from benchmarks.time_to_accuracy.arms import RECIPES, Recipe, hubel_arm, peer_arm
@@ -48,10 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(
-    work: Path,
-    environment: list[str],
-    only: list[str],
-    again: bool,
+    work: Work,
     path: Path,
     minutes: float,
     budgets: list[float],
@@ -60,26 +57,25 @@ def measure(
     more: list[str],
 ) -> Section:
     """Train on Fashion-MNIST with hubel and its peers: seconds to 90, 92, 93, 94, 95%."""
-    place = open_work(work, environment, only, again)
     limit_s = minutes * 60
-    idx = idx_folder(path, place.data(""), pictures)
-    data = {"idx": idx, "png": png_folder(idx, place.data(""), pictures)}
+    idx = idx_folder(path, work.data(""), pictures)
+    data = {"idx": idx, "png": png_folder(idx, work.data(""), pictures)}
     own = [hubel_arm(budget, data, tuple(more)) for budget in budgets]
     peers = {
         recipe: [peer_arm(recipe, epochs, data, limit_s) for epochs in recipe.epochs]
         for recipe in RECIPES
     }
-    found = measure_arms(NAME, alternated(own, peers), place)
+    found = measure_arms(NAME, alternated(own, peers), work)
     for recipe, longer in _that_fit(peers, found, limit_s).items():
         peers[recipe] += [peer_arm(recipe, epochs, data, limit_s) for epochs in longer]
-    found = measure_arms(NAME, alternated(own, peers), place)
+    found = measure_arms(NAME, alternated(own, peers), work)
     names = {recipe.name: recipe for recipe in peers}
     first = fastest({name: _runs(peers[names[name]], found) for name in names}, LEVELS, limit_s)
     if first is not None:
         chosen = names[first]
         peers[chosen] = [replace(arm, repeats=seeds) for arm in peers[chosen]]
     own = [replace(arm, repeats=seeds) for arm in own]
-    found = measure_arms(NAME, alternated(own, peers), place)
+    found = measure_arms(NAME, alternated(own, peers), work)
     groups = [Group.of_hubel(_runs(own, found), budgets)]
     groups += [Group.of(recipe, _runs(arms, found)) for recipe, arms in peers.items()]
     return section(groups, limit_s)
