@@ -47,6 +47,7 @@ from pictures import CLASSES, make_folder
         ({"ema": 1.0}, "--ema takes"),
         ({"seed": -3}, "--seed takes"),
         ({"checkpoint_every": "often"}, "--checkpoint-every takes a time"),
+        ({"budget": "0s"}, "--budget takes a time above zero, not '0s'"),
         ({"epochs": 3, "budget": "5m"}, "--epochs and --budget"),
         ({"cache": "3XB"}, "--cache takes auto, none, or a size"),
         ({"device": "tpu"}, "--device takes auto, cpu"),

@@ -97,6 +97,8 @@ def check_ranges(options: TrainOptions) -> None:
                 what, came = "numbers", " ".join(map(str, value))
             raise UsageError(f"{flag(name)} takes {what} {wanted}, not {came}.")
     parse_duration(options.checkpoint_every, "--checkpoint-every")
+    if options.budget is not None:
+        parse_duration(options.budget, "--budget")
     if options.cache not in {"auto", "none"}:
         parse_size(options.cache, "--cache")
     choose_device(options.device)
