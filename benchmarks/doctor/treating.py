@@ -25,6 +25,8 @@ from PIL import Image
 from benchmarks.doctor import data
 from benchmarks.doctor.scoring import share
 from benchmarks.doctor.store import hubel_digest
+from benchmarks.published import add_publish, published
+from benchmarks.published import publish as publish_lines
 from benchmarks.recording import Section
 from benchmarks.running import hubel
 
@@ -104,6 +106,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", default="", metavar="TEXT", help="faults whose name has it")
     parser.add_argument("--seeds", type=int, default=3, help="[default: 3]")
     parser.add_argument("--pairs", type=int, default=3, help="of --treat [default: 3]")
+    add_publish(parser)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +141,9 @@ def harmed(outcome: Outcome) -> bool:
     return outcome.healthy - outcome.faulty >= 0.02
 
 
-def measure(work: Path, half: str, only: str, seeds: int, pairs: int) -> Section:
+def measure(
+    work: Path, half: str, only: str, seeds: int, pairs: int, publish: bool
+) -> Section:  # fmt: skip
     """Treat faulty trainings by their prescriptions, and by random search of equal cost."""
     source = written(PICTURES[half], work / "doctor")
     store = work / "doctor" / f"treat-{source.name}.jsonl"
@@ -152,6 +157,8 @@ def measure(work: Path, half: str, only: str, seeds: int, pairs: int) -> Section
                 known[fault.name, seed] = outcome
                 with store.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(asdict(outcome)) + "\n")
+    if publish:
+        publish_lines(_name(store), map(asdict, known.values()))
     chosen = [one for (name, seed), one in known.items() if only in name and seed < seeds]
     return section(chosen, half, pairs)
 
@@ -174,12 +181,16 @@ def written(name: str, folder: Path) -> Path:
 
 
 def _known(store: Path, digest: str) -> dict[tuple[str, int], Outcome]:
-    if not store.is_file():
-        return {}
-    lines = [json.loads(text) for text in store.read_text("utf-8").splitlines()]
+    own = store.read_text("utf-8").splitlines() if store.is_file() else []
+    lines = [*published(_name(store)), *map(json.loads, own)]
     return {
         (line["name"], line["seed"]): Outcome(**line) for line in lines if line["digest"] == digest
     }
+
+
+def _name(store: Path) -> str:
+    """Return the name under which the outcomes of a store are published."""
+    return f"doctor-{store.stem}"
 
 
 def section(outcomes: Sequence[Outcome], half: str, pairs: int) -> Section:
