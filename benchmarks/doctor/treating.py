@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -29,6 +30,7 @@ from benchmarks.published import add_publish, published
 from benchmarks.published import publish as publish_lines
 from benchmarks.recording import Section
 from benchmarks.running import hubel
+from hubel.results import DEFAULT
 
 CURED: Final = 0.95
 """Share of the healthy twin's accuracy from which a fault counts as cured."""
@@ -106,6 +108,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", default="", metavar="TEXT", help="faults whose name has it")
     parser.add_argument("--seeds", type=int, default=3, help="[default: 3]")
     parser.add_argument("--pairs", type=int, default=3, help="of --treat [default: 3]")
+    parser.add_argument("--known", action="store_true",
+                        help="make no runs, show those known of any source of hubel")  # fmt: skip
     add_publish(parser)
 
 
@@ -142,25 +146,26 @@ def harmed(outcome: Outcome) -> bool:
 
 
 def measure(
-    work: Path, half: str, only: str, seeds: int, pairs: int, publish: bool
-) -> Section:  # fmt: skip
+    work: Path, half: str, only: str, seeds: int, pairs: int, known: bool, publish: bool
+) -> Section:
     """Treat faulty trainings by their prescriptions, and by random search of equal cost."""
     source = written(PICTURES[half], work / "doctor")
     store = work / "doctor" / f"treat-{source.name}.jsonl"
     digest = hubel_digest()
-    known = _known(store, digest)
+    outcomes = _known(store)
     bench = _Bench(source=source, folder=work / "doctor" / "treat", pairs=pairs)
-    for seed in range(seeds):
-        for fault in TREATABLE:
-            if only in fault.name and (fault.name, seed) not in known:
-                outcome = bench.outcome(fault, seed, digest)
-                known[fault.name, seed] = outcome
-                with store.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(asdict(outcome)) + "\n")
+    wanted = [(fault, seed) for seed in range(seeds) for fault in TREATABLE if only in fault.name]
+    for fault, seed in wanted:
+        before = outcomes.get((fault.name, seed))
+        if not known and (before is None or before.digest != digest):
+            outcome = bench.outcome(fault, seed, digest)
+            outcomes[fault.name, seed] = outcome
+            with store.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(outcome)) + "\n")
     if publish:
-        publish_lines(_name(store), map(asdict, known.values()))
-    chosen = [one for (name, seed), one in known.items() if only in name and seed < seeds]
-    return section(chosen, half, pairs)
+        publish_lines(_name(store), map(asdict, outcomes.values()))
+    places = [(fault.name, seed) for fault, seed in wanted]
+    return section([outcomes[place] for place in places if place in outcomes], half, pairs)
 
 
 def written(name: str, folder: Path) -> Path:
@@ -180,12 +185,11 @@ def written(name: str, folder: Path) -> Path:
     return unfinished.rename(target)
 
 
-def _known(store: Path, digest: str) -> dict[tuple[str, int], Outcome]:
+def _known(store: Path) -> dict[tuple[str, int], Outcome]:
+    """Return the last outcome of each fault and seed."""
     own = store.read_text("utf-8").splitlines() if store.is_file() else []
     lines = [*published(_name(store)), *map(json.loads, own)]
-    return {
-        (line["name"], line["seed"]): Outcome(**line) for line in lines if line["digest"] == digest
-    }
+    return {(line["name"], line["seed"]): Outcome(**line) for line in lines}
 
 
 def _name(store: Path) -> str:
@@ -214,9 +218,19 @@ def section(outcomes: Sequence[Outcome], half: str, pairs: int) -> Section:
         header=("fault", "healthy", "faulty", "treated", "random search", "first cause",
                 "options", "seconds", "its tries"),
         rows=[_row(name, of) for name, of in counted.items()],
-        verdict=f"Cured: --treat {treated}, random search {searched} (goal: ≥ 70%, and more than "
-        f"random search). Without harm here, and left out: {', '.join(harmless) or 'none'}.",
+        verdict=f"{_sources(runs)}Cured: --treat {treated}, random search {searched} (goal: "
+        "≥ 70%, and more than random search). Without harm here, and left out: "
+        f"{', '.join(harmless) or 'none'}.",
     )  # fmt: skip
+
+
+def _sources(runs: Sequence[Outcome]) -> str:
+    """Return a sentence where outcomes were measured on several versions of hubel's source."""
+    counts = Counter(one.digest for one in runs)
+    if len(counts) < 2:
+        return ""
+    each = ", ".join(f"{number} on {digest}" for digest, number in counts.items())
+    return f"By digest of hubel's source: {each}. "
 
 
 def _row(name: str, of: Sequence[Outcome]) -> tuple[str, ...]:
@@ -291,6 +305,8 @@ class _Bench:
         """Return accuracies on test and validation; 0 where a training ends in an error."""
         words: list[str] = []
         for flag, value in flags.items():
+            if value == DEFAULT:
+                continue
             # A set of augmentations is said one by one.
             for one in value.split(",") if flag == "--augment" else (value,):
                 words += [flag, one]

@@ -191,9 +191,6 @@ def test_what_no_option_cures_is_not_treated(watched, monkeypatch):
     found = hubel.diagnose(watched, treat=True, trials=False)
     assert found.treatment is None
     assert "Nothing was tried" in found.notes[-1]
-    install(monkeypatch, symptom("data/range", WELL))
-    found = hubel.diagnose(watched, treat=True, trials=False)
-    assert found.notes == ("Nothing was tried: there is nothing to treat.",)
 
 
 def test_no_such_run_and_no_such_source(tmp_path):
@@ -305,9 +302,21 @@ def test_nothing_to_diagnose_is_named(capsys):
 
 def test_nothing_to_treat_is_one_sentence(watched, monkeypatch):
     install(monkeypatch, symptom("data/range", WELL))
+    watched.options_file.write_text('source = "digits"\nepochs = 2\nseed = 7\n')
     found = hubel.diagnose(watched, treat=True)
-    assert found.notes[-1] == "Nothing was tried: there is nothing to treat."
+    assert found.notes[-1] == (
+        "Nothing was tried: no cause was found, and how it learns is hubel's own choice."
+    )
     assert watched.diagnosis().notes == found.notes
+
+
+def test_without_a_cause_what_the_user_set_is_set_beside_hubels_own_choice(watched, monkeypatch):
+    install(monkeypatch, symptom("data/range", WELL))
+    asked = []
+    monkeypatch.setattr(home, "treat", lambda run, diagnosis, **_: asked.append(diagnosis))
+    found = hubel.diagnose(watched, treat=True)
+    assert [one.causes for one in asked] == [()]
+    assert not any("Nothing was tried" in note for note in found.notes)
 
 
 def test_a_run_without_the_doctor_is_trained_again_with_it(watched):

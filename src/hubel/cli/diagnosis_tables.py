@@ -20,6 +20,7 @@ from hubel.results import (
     SymptomEntry,
     Treatment,
     Unchecked,
+    said_of,
 )
 
 _NAMED: Final = 4
@@ -45,7 +46,7 @@ def diagnosis_parts(diagnosis: Diagnosis, *, verbose: bool) -> Iterator[Renderab
     if diagnosis.causes:
         yield Text("")
         yield causes_table(diagnosis.causes, diagnosis.prescriptions)
-        yield from _commands(diagnosis)
+    yield from _commands(diagnosis)
     for treatment in diagnosis.tried:
         yield Text("")
         yield treatment_text(treatment)
@@ -108,9 +109,8 @@ def treatment_text(treatment: Treatment) -> Text:
     """Return what the paired retrain has measured, with its interval."""
     text = Text("Treatment: ", "bold")
     text.append(treatment.verdict, _VERDICTS[treatment.verdict])
-    options = " ".join(f"{name} {value}" for name, value in treatment.options.items())
     text.append(
-        f"\n{options}: {100 * treatment.gain:+.1f} points on validation, "
+        f"\n{said_of(treatment.options)}: {100 * treatment.gain:+.1f} points on validation, "
         f"{100 * treatment.level:g}% interval {100 * treatment.low:+.1f} to "
         f"{100 * treatment.high:+.1f}, {treatment.pairs} pairs of {treatment.lengths}, "
         f"{treatment.seconds:.0f} s",

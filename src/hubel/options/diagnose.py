@@ -34,7 +34,8 @@ class DiagnoseOptions:
     """Before a training: augmentation sets, as in hubel train [default: the recipe's]."""
 
     treat: bool = False
-    """Try the prescription in trainings with and without it, and say whether it helped."""
+    """Try the prescription in trainings with and without it, and say whether it helped; where none
+    does, or no cause was found, leave what was set of how it learns to hubel, and try that."""
 
     pairs: int = 3
     """Pairs of trainings of --treat, each with a seed of its own."""

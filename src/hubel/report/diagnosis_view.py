@@ -10,7 +10,7 @@ from typing import Final
 from hubel.report.charts import Series, line_chart
 from hubel.report.view import Cell, Figure, Table, sort_key
 from hubel.report.words import NOTHING, count, listing, number, percent
-from hubel.results import Course, Courses, Diagnosis, Finding, LayerEvidence, Treatment
+from hubel.results import Course, Courses, Diagnosis, Finding, LayerEvidence, Treatment, said_of
 
 MOST_NAMES: Final = 12
 _HIGH: Final = 0.1
@@ -80,13 +80,12 @@ def _cause(diagnosis: Diagnosis, cause: Finding) -> CauseView:
 
 def _treatment(treatment: Treatment) -> str:
     """Return what the paired retrain has measured."""
-    options = " ".join(f"{name} {value}" for name, value in treatment.options.items())
     gain, low, high = (_points(value) for value in (treatment.gain, treatment.low, treatment.high))
     return (
         f"{treatment.verdict[0].upper()}{treatment.verdict[1:]}: over "
-        f"{count(treatment.pairs, 'pair')} of trainings with and without {options} "
-        f"({treatment.lengths}), the validation score changed by {gain} points, "
-        f"{100 * treatment.level:g}% interval {low} to {high}."
+        f"{count(treatment.pairs, 'pair')} of trainings with and without "
+        f"{said_of(treatment.options)} ({treatment.lengths}), the validation score changed by "
+        f"{gain} points, {100 * treatment.level:g}% interval {low} to {high}."
     )
 
 

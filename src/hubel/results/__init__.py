@@ -4,7 +4,15 @@ from hubel.results.calibration import Calibrated
 from hubel.results.catalogue import NetworkEntry, NetworkPage, PaperTable, PublishedErrors
 from hubel.results.check import Check, CheckTotal, EffectiveField, Field, LayerRow, Measured
 from hubel.results.courses import Course, Courses, LayerEvidence, UnitEvidence
-from hubel.results.diagnosis import Checked, Diagnosis, Prescription, Treatment, Unchecked
+from hubel.results.diagnosis import (
+    DEFAULT,
+    Checked,
+    Diagnosis,
+    Prescription,
+    Treatment,
+    Unchecked,
+    said_of,
+)
 from hubel.results.evaluation import (
     Calibration,
     ClassScore,
@@ -26,6 +34,7 @@ from hubel.results.symptom_entry import SymptomEntry
 from hubel.results.training import EpochRow, Training, mean_waiting_share
 
 __all__ = [
+    "DEFAULT",
     "Calibrated",
     "Calibration",
     "Check",
@@ -71,4 +80,5 @@ __all__ = [
     "UnitEvidence",
     "UnknownRule",
     "mean_waiting_share",
+    "said_of",
 ]

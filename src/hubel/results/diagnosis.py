@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from hubel.results.courses import Courses
 from hubel.results.finding import Finding
 from hubel.results.provenance import Provenance
+
+DEFAULT: Final = "default"
+"""The value of an option that is left out: what hubel takes then."""
+
+
+def said_of(options: Mapping[str, str]) -> str:
+    """Return options for people, as they stand on a command line.
+
+    >>> said_of({"--lr": "0.1", "--no-doctor": ""})
+    '--lr 0.1 --no-doctor'
+    >>> said_of({"--lr": "default", "--l1": "default"})
+    "hubel's own choice of --lr, --l1"
+    """
+    if options and set(options.values()) == {DEFAULT}:
+        return f"hubel's own choice of {', '.join(options)}"
+    return " ".join(f"{name} {value}".strip() for name, value in options.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +67,7 @@ class Treatment:
     """What a paired retrain measured: the same seeds and pictures, with and without a change."""
 
     options: dict[str, str]
+    """Those that were changed; `default` stands for one that is left out."""
     pairs: int
     """Seeds that both sides were trained with."""
     before: tuple[float, ...]

@@ -31,7 +31,7 @@ from hubel.workflows.doctor.beforehand import Beforehand, beforehand
 from hubel.workflows.doctor.changing import changed, command_of
 from hubel.workflows.doctor.patient import subject_of
 from hubel.workflows.doctor.telemetry import Telemetry, read_telemetry
-from hubel.workflows.doctor.treat import check_numbers, treat
+from hubel.workflows.doctor.treat import check_numbers, own_choice, treat
 from hubel.workflows.keeping import kept_options
 from hubel.workflows.own_pictures import planned
 from hubel.workflows.report import write_report
@@ -231,12 +231,12 @@ def _patient(run: Run, options: DiagnoseOptions, notes: list[str]) -> Subject | 
 
 
 def _treated(run: Run, diagnosis: Diagnosis, options: DiagnoseOptions, said: Said) -> Diagnosis:
-    """Try the prescriptions; where there is none, or no option can help, note that."""
-    if not diagnosis.causes:
-        note = "Nothing was tried: there is nothing to treat."
-        return replace(diagnosis, notes=(*diagnosis.notes, note))
-    if not any(one.options for one in diagnosis.prescriptions):
+    """Try the prescriptions, or hubel's own choice; where there is nothing to try, note that."""
+    if diagnosis.causes and not any(one.options for one in diagnosis.prescriptions):
         note = "Nothing was tried: what is prescribed is a change of code or data, not of options."
+        return replace(diagnosis, notes=(*diagnosis.notes, note))
+    if not diagnosis.causes and own_choice(run) is None:
+        note = "Nothing was tried: no cause was found, and how it learns is hubel's own choice."
         return replace(diagnosis, notes=(*diagnosis.notes, note))
     treat(
         run,

@@ -35,6 +35,12 @@ def test_flags_become_options(changes: dict[str, str], field: str, value: Any) -
     assert made.seed == 7
 
 
+def test_default_stands_for_a_flag_that_is_left_out() -> None:
+    options = TrainOptions(lr=0.5, l1=1.0, augment=("mixup",), accumulate=4, seed=7)
+    left_out = dict.fromkeys(("--lr", "--l1", "--augment", "--accumulate"), "default")
+    assert changed(options, left_out) == TrainOptions(seed=7)
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [

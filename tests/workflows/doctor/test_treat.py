@@ -17,7 +17,7 @@ import hubel
 from doctored import QUICK, Listen
 from hubel.errors import UsageError
 from hubel.options import TrainOptions
-from hubel.results import Diagnosis, Prescription, Run
+from hubel.results import Diagnosis, Finding, Prescription, Run
 from hubel.training.gains import Gain
 from hubel.workflows.doctor import pairing
 from hubel.workflows.doctor.changing import changed
@@ -29,7 +29,7 @@ from hubel.workflows.doctor.pairing import (
     retrain,
     short_options,
 )
-from hubel.workflows.doctor.treat import candidates_of, treat, try_candidates
+from hubel.workflows.doctor.treat import candidates_of, own_choice, treat, try_candidates
 from pictures import make_folder
 
 
@@ -42,12 +42,15 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture
 def made_up(monkeypatch: pytest.MonkeyPatch) -> list[TrainOptions]:
-    """Replace retrains by made-up scores: a rate above 0.01 is right, one below 1e-9 is wrong."""
+    """Replace retrains by made-up scores: a rate above 0.01 is right, one below 1e-9 is wrong.
+
+    Hubel's own rate, where none is set, is as good as what the run has.
+    """
     asked: list[TrainOptions] = []
 
     def score(_original: Any, options: TrainOptions) -> pairing.Floats:
         asked.append(options)
-        rate = options.lr or 0.0
+        rate = options.lr or 1e-7
         share = 0.9 if rate > 0.01 else 0.1 if rate < 1e-9 else 0.5
         return (np.random.default_rng(options.seed).random(200) < share).astype(np.float64)
 
@@ -216,6 +219,60 @@ def test_all_attempts_are_told_and_the_one_that_helps_is_the_last(
     assert len(listen.sentences) == 3
 
 
+@pytest.fixture
+def own_is_right(made_up: list[TrainOptions], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let hubel's own rate be right, and every other one wrong."""
+
+    def score(_original: Any, options: TrainOptions) -> pairing.Floats:
+        made_up.append(options)
+        share = 0.9 if options.lr is None else 0.5
+        return (np.random.default_rng(options.seed).random(200) < share).astype(np.float64)
+
+    monkeypatch.setattr("hubel.workflows.doctor.looks.retrain", score)
+
+
+SHUFFLED = Finding(
+    id="labels/shuffled", what="", where=(), evidence="", threshold="", severity="error",
+    confidence=0.9, remedy="", source="hubel",
+)  # fmt: skip
+
+
+@pytest.mark.usefixtures("own_is_right")
+def test_hubels_own_choice_is_tried_where_no_prescription_helps(run: Run) -> None:
+    listen = Listen()
+    found = treat(run, diagnosis_of(run, {"--lr": "0.1"}), watcher=listen)
+    assert (found.verdict, found.options["--lr"], found.cause) == ("helped", "default", "")
+    assert " --lr " not in found.command
+    assert " --epochs 2 " in found.command
+    kept = run.diagnosis()
+    assert kept is not None
+    assert [one.options.get("--lr") for one in kept.attempts] == ["0.1", "default"]
+    assert [one.level for one in kept.attempts] == [0.96, 0.98]
+    assert "hubel's own choice of --batch, --lr helped: " in listen.sentences[1]
+
+
+@pytest.mark.usefixtures("own_is_right")
+def test_a_run_without_a_cause_is_set_beside_hubels_own_choice(run: Run) -> None:
+    healthy = replace(diagnosis_of(run), causes=())
+    found = treat(run, healthy)
+    assert (found.verdict, found.options["--lr"]) == ("helped", "default")
+    # A cause that only code or data cures is no matter of options.
+    sick = replace(healthy, causes=(SHUFFLED,))
+    with pytest.raises(UsageError, match="Nothing in the diagnosis"):
+        treat(run, sick)
+
+
+def test_only_how_it_learns_is_left_to_hubel(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = TrainOptions(
+        model="resnet18", epochs=3, seed=7, size=64, balance="weights", lr=0.3, l1=1.0, threads=1
+    )
+    home = "hubel.workflows.doctor.treat.kept_options"
+    monkeypatch.setattr(home, lambda *_: ("pictures", options))
+    assert own_choice(run) == Candidate(options={"--lr": "default", "--l1": "default"})
+    monkeypatch.setattr(home, lambda *_: ("pictures", TrainOptions(epochs=3, seed=7)))
+    assert own_choice(run) is None
+
+
 def test_no_cure_is_claimed_where_none_was_seen(run: Run, made_up: list[TrainOptions]) -> None:
     found = treat(run, diagnosis_of(run, {"--lr": "1e-8"}, {"--lr": "2e-8"}))
     assert found.verdict == "no difference seen"
@@ -228,7 +285,7 @@ def test_a_candidate_that_does_not_fit_is_left_out(run: Run, made_up: list[Train
     assert treat(run, wanted, watcher=listen).options == {"--lr": "0.1"}
     assert "--lr fast cannot be applied: --lr cannot be 'fast'" in listen.sentences[0]
     with pytest.raises(UsageError, match="No prescription could be applied to .*cannot be 'fast'"):
-        treat(run, diagnosis_of(run, {"--lr": "fast"}))
+        try_candidates(run, [Candidate(options={"--lr": "fast"})])
 
 
 def test_a_share_and_a_budget_shorten_the_retrains(run: Run, made_up: list[TrainOptions]) -> None:
@@ -243,11 +300,12 @@ def test_a_share_and_a_budget_shorten_the_retrains(run: Run, made_up: list[Train
     assert {one.epochs for one in made_up} == {1}
 
 
-def test_nothing_to_try_is_said(run: Run) -> None:
+def test_nothing_to_try_is_said(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hubel.workflows.doctor.treat.own_choice", lambda _run: None)
     with pytest.raises(
         UsageError, match="Nothing in the diagnosis of .* can be treated by options"
     ):
-        treat(run, diagnosis_of(run))
+        treat(run, replace(diagnosis_of(run), causes=()))
 
 
 @pytest.mark.parametrize(

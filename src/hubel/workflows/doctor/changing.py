@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -12,14 +13,16 @@ import msgspec
 from hubel.errors import UsageError, close_matches
 from hubel.options import TrainOptions
 from hubel.options.gathering import gather_options
+from hubel.results import DEFAULT
 from hubel.workflows.checks import flag, set_by_user
 
 
 def changed(options: TrainOptions, changes: Mapping[str, str]) -> TrainOptions:
     """Return options with `changes` put in, as on a command line: {"--lr": "0.001"}.
 
-    A flag without a value, or with the value true, is switched on; `--no-` switches it off. Several
-    values of a list stand with spaces or commas between. Errors: UsageError for a flag that
+    A flag without a value, or with the value true, is switched on; `--no-` switches it off; the
+    value default stands for the flag left out. Several values of a list stand with spaces or commas
+    between. Errors: UsageError for a flag that
     `hubel train` does not have, and for a value that it does not take.
     """
     types = get_type_hints(TrainOptions)
@@ -36,6 +39,8 @@ def _read(name: str, text: str, types: Mapping[str, Any]) -> tuple[str, Any]:
         raise UsageError(
             f"hubel train has no option {name!r}: {close_matches(name, map(flag, types))}"
         )
+    if text == DEFAULT:
+        return field, next(one.default for one in fields(TrainOptions) if one.name == field)
     kind = types[field]
     if kind is bool and not text:
         return field, True

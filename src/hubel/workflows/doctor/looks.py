@@ -12,7 +12,7 @@ import numpy as np
 
 from hubel.errors import UsageError
 from hubel.options import TrainOptions
-from hubel.results import Treatment
+from hubel.results import Treatment, said_of
 from hubel.training.gains import gain_of, level_of
 from hubel.workflows.doctor.changing import changed, command_of
 from hubel.workflows.doctor.pairing import Floats, Original, own_scores, retrain, short_options
@@ -183,8 +183,3 @@ def _with(options: TrainOptions, candidate: Candidate) -> TrainOptions:
     """Return options with those of a candidate; a budget of time gives way to its passes."""
     made = changed(options, candidate.options)
     return replace(made, budget=None) if "--epochs" in candidate.options else made
-
-
-def said_of(options: Mapping[str, str]) -> str:
-    """Return options as they stand on a command line."""
-    return " ".join(f"{name} {value}".strip() for name, value in options.items())

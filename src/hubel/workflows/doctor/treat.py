@@ -12,15 +12,27 @@ import numpy as np
 
 from hubel.data.source import Source
 from hubel.errors import UsageError
-from hubel.results import Diagnosis, Run, Treatment
+from hubel.options import TrainOptions
+from hubel.results import DEFAULT, Diagnosis, Run, Treatment, said_of
 from hubel.results.files import write_json
-from hubel.workflows.doctor.looks import Candidate, Looks, said_of
+from hubel.workflows.checks import flag, set_by_user
+from hubel.workflows.doctor.looks import Candidate, Looks
 from hubel.workflows.doctor.pairing import Original, original_of
+from hubel.workflows.keeping import kept_options
 from hubel.workflows.watching import Watcher
 
 MOST_ATTEMPTS: Final = 3
 """Prescriptions that are tried, at most."""
 PAIRS: Final = 3
+_HOW_IT_LEARNS: Final = frozenset(
+    {
+        *("batch", "accumulate", "optimizer", "lr", "momentum", "schedule", "milestones"),
+        *("step_factor", "warmup", "freeze_epochs", "body_lr", "label_smoothing", "weight_decay"),
+        *("l1", "dropout", "augment", "augment_strength", "ema", "clip"),
+    }
+)
+"""Options that hubel chooses where they are not set, and that say neither what is learned nor for
+how long."""
 
 
 def treat(
@@ -38,13 +50,14 @@ def treat(
     """Try the prescriptions of a diagnosis one after the other until one helps.
 
     Each is tried in pairs of trainings, one with and one without it, with the same seed, pictures
-    and split; see `gain_of` for the interval. At most three are tried. Returns the one that helped,
-    else the first, and writes all of them into `diagnosis.json`.
-    Otherwise as `try_candidates`. Errors: UsageError also where no prescription has options.
+    and split; see `gain_of` for the interval. At most three are tried. Where none helps, or no
+    cause was found, hubel's own choice is tried in place of what the user set, see `own_choice`.
+    Returns what helped, else the first attempt, and writes all of them into `diagnosis.json`.
+    Otherwise as `try_candidates`. Errors: UsageError also where there is nothing to try.
     """
     run = run if isinstance(run, Run) else Run.open(run)
-    candidates = candidates_of(diagnosis)
-    if not candidates:
+    candidates, last = candidates_of(diagnosis), own_choice(run)
+    if not candidates and (diagnosis.causes or last is None):
         raise UsageError(
             f"Nothing in the diagnosis of {run.path} can be treated by options of hubel train: "
             "what to change in code or data stands in its prescriptions."
@@ -52,6 +65,7 @@ def treat(
     attempts = try_candidates(
         run,
         candidates,
+        last,
         pairs=pairs,
         share=share,
         budget=budget,
@@ -64,6 +78,13 @@ def treat(
     treated = replace(diagnosis, treatment=best, attempts=attempts)
     write_json(run.stage_file("diagnosis"), treated)
     return best
+
+
+def own_choice(run: Run) -> Candidate | None:
+    """Return what the user set of how a run learns, left to hubel; None where nothing is set."""
+    _, options = kept_options(run, TrainOptions())
+    mine = [flag(name) for name in set_by_user(options) if name in _HOW_IT_LEARNS]
+    return Candidate(options=dict.fromkeys(mine, DEFAULT)) if mine else None
 
 
 def candidates_of(diagnosis: Diagnosis) -> tuple[Candidate, ...]:
@@ -79,6 +100,7 @@ def candidates_of(diagnosis: Diagnosis) -> tuple[Candidate, ...]:
 def try_candidates(
     run: Run,
     candidates: Sequence[Candidate],
+    last: Candidate | None = None,
     *,
     pairs: int = PAIRS,
     share: float = 1.0,
@@ -88,7 +110,7 @@ def try_candidates(
     trust_code: bool = False,
     watcher: Watcher | None = None,
 ) -> tuple[Treatment, ...]:
-    """Try options one after the other until some help.
+    """Try options one after the other until some help, and those of `last` where none do.
 
     The trainings without them have all passes, are made once, and begin with the run itself where
     it ended under its own seed. A glance comes first: trainings with a candidate for a quarter of
@@ -112,6 +134,19 @@ def try_candidates(
     looks = Looks(
         original, seeds=seeds, passes=passes, shortened=shortened, budget=budget, told=told.said
     )
+    found = _looked_at(looks, candidates, told)
+    if last is not None and not any(one.verdict == "helped" for one in found):
+        found += _looked_at(looks, (last,), told)
+    if not found:
+        why = next(reversed(looks.refused.values()), "")
+        raise UsageError(f"No prescription could be applied to {run.path}: {why}")
+    return found
+
+
+def _looked_at(
+    looks: Looks, candidates: Sequence[Candidate], told: Watcher
+) -> tuple[Treatment, ...]:
+    """Return what was seen of candidates, up to the one that helped."""
     glances: list[tuple[Candidate, Treatment | None]] = []
     for candidate in candidates:
         glance = looks.glance(candidate)
@@ -128,9 +163,6 @@ def try_candidates(
             told.said(sentence(treatment))
             if treatment.verdict == "helped":
                 break
-    if not found:
-        why = next(reversed(looks.refused.values()), "")
-        raise UsageError(f"No prescription could be applied to {run.path}: {why}")
     return tuple(found)
 
 
