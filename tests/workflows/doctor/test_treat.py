@@ -273,6 +273,10 @@ def test_only_how_it_learns_is_left_to_hubel(run: Run, monkeypatch: pytest.Monke
     assert own_choice(run) is None
 
 
+def test_a_run_that_keeps_no_options_has_no_own_choice(tmp_path: Path) -> None:
+    assert own_choice(Run(tmp_path)) is None
+
+
 def test_no_cure_is_claimed_where_none_was_seen(run: Run, made_up: list[TrainOptions]) -> None:
     found = treat(run, diagnosis_of(run, {"--lr": "1e-8"}, {"--lr": "2e-8"}))
     assert found.verdict == "no difference seen"

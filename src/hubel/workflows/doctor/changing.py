@@ -22,8 +22,8 @@ def changed(options: TrainOptions, changes: Mapping[str, str]) -> TrainOptions:
 
     A flag without a value, or with the value true, is switched on; `--no-` switches it off; the
     value default stands for the flag left out. Several values of a list stand with spaces or commas
-    between. Errors: UsageError for a flag that
-    `hubel train` does not have, and for a value that it does not take.
+    between. Errors: UsageError for a flag that `hubel train` does not have, and for a value that it
+    does not take.
     """
     types = get_type_hints(TrainOptions)
     settings = dict(_read(name, text, types) for name, text in changes.items())

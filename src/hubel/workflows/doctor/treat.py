@@ -82,6 +82,8 @@ def treat(
 
 def own_choice(run: Run) -> Candidate | None:
     """Return what the user set of how a run learns, left to hubel; None where nothing is set."""
+    if not run.options_file.is_file():
+        return None
     _, options = kept_options(run, TrainOptions())
     mine = [flag(name) for name in set_by_user(options) if name in _HOW_IT_LEARNS]
     return Candidate(options=dict.fromkeys(mine, DEFAULT)) if mine else None
