@@ -33,7 +33,7 @@ from stripes import assert_same, make_trainer
 def build(folder, halvings):
     torch.manual_seed(0)
     module = nn.Sequential(
-        nn.Upsample(scale_factor=48), nn.Dropout(0.1), nn.Tanh(), nn.AvgPool2d(48),
+        nn.Upsample(scale_factor=96), nn.Dropout(0.1), nn.Tanh(), nn.AvgPool2d(96),
         nn.Flatten(), nn.Linear(64, 3),
     )
     settings = dict(batch=30, accumulate=1, steps=2, steps_per_pass=1, halvings=halvings)
