@@ -32,15 +32,17 @@ _VERDICTS: Final = {"helped": "green", "no difference seen": "yellow", "made it 
 
 
 def diagnosis_parts(diagnosis: Diagnosis, *, verbose: bool) -> Iterator[RenderableType]:
-    """Give what is printed of a diagnosis, the verdict first.
+    """Give what is printed of a diagnosis, the conclusion first.
 
     Command lines are texts that must not be wrapped, so that they can be copied.
     """
-    colour = COLOURS[diagnosis.causes[0].severity] if diagnosis.causes else "bold green"
+    colour = "yellow" if diagnosis.helped else "bold green"
+    if diagnosis.causes:
+        colour = COLOURS[diagnosis.causes[0].severity]
     head = Text(diagnosis.subject or "diagnosis", "bold")
     head.append(f"  after {diagnosis.step:,} steps" if diagnosis.step else "", "dim")
     yield head
-    yield Text(diagnosis.verdict, colour)
+    yield Text(diagnosis.conclusion, colour)
     for note in diagnosis.notes:
         yield Text(note, "dim")
     if diagnosis.causes:

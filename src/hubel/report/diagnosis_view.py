@@ -32,7 +32,7 @@ class CauseView:
 class DiagnosisView:
     """Everything that the section shows."""
 
-    verdict: str
+    conclusion: str
     notes: tuple[str, ...]
     causes: tuple[CauseView, ...]
     treatments: tuple[tuple[str, str], ...]
@@ -50,7 +50,7 @@ def diagnosis_view(diagnosis: Diagnosis) -> DiagnosisView:
     """Return the section."""
     courses = diagnosis.courses
     return DiagnosisView(
-        verdict=diagnosis.verdict,
+        conclusion=diagnosis.conclusion,
         notes=diagnosis.notes,
         causes=tuple(_cause(diagnosis, cause) for cause in diagnosis.causes),
         treatments=tuple(

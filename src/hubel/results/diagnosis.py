@@ -137,21 +137,36 @@ class Diagnosis:
         return self.attempts or ((self.treatment,) if self.treatment else ())
 
     @property
+    def helped(self) -> Treatment | None:
+        """The treatment that helped; None where none did."""
+        return next((one for one in self.tried if one.verdict == "helped"), None)
+
+    @property
+    def conclusion(self) -> str:
+        """The verdict, after what a treatment showed that no symptom did."""
+        if self.helped is None or self.causes:
+            return self.verdict
+        gained = f"{said_of(self.helped.options)} gained {100 * self.helped.gain:.1f} points"
+        return (
+            f"What was set costs accuracy: {gained} on validation. No symptom tells why. "
+            f"{self.verdict}"
+        )
+
+    @property
     def best_command(self) -> str:
         """The command to train with next; empty where there is none.
 
         That of the treatment that helped; else the first one prescribed that was not tried.
         """
-        for one in self.tried:
-            if one.verdict == "helped" and one.command:
-                return one.command
+        if self.helped is not None and self.helped.command:
+            return self.helped.command
         tried = [one.options for one in self.tried if one.verdict != "helped"]
         untried = (one for one in self.prescriptions if one.command and one.options not in tried)
         return next((one.command for one in untried), "")
 
     def __str__(self) -> str:
-        """Return the diagnosis as text: the verdict, then each cause with evidence and remedy."""
-        lines = [self.verdict]
+        """Return the diagnosis as text: the conclusion, each cause with evidence and remedy."""
+        lines = [self.conclusion]
         todo = {one.cause: one.what for one in self.prescriptions}
         for place, cause in enumerate(self.causes, 1):
             sure = "certain" if cause.confidence >= 1 else f"{cause.confidence:.0%} sure"

@@ -248,6 +248,7 @@ def test_hubels_own_choice_is_tried_where_no_prescription_helps(run: Run) -> Non
     assert kept is not None
     assert [one.options.get("--lr") for one in kept.attempts] == ["0.1", "default"]
     assert [one.level for one in kept.attempts] == [0.96, 0.98]
+    assert kept.conclusion == kept.verdict, "the cause is named"
     assert "hubel's own choice of --batch, --lr helped: " in listen.sentences[1]
 
 
@@ -256,6 +257,12 @@ def test_a_run_without_a_cause_is_set_beside_hubels_own_choice(run: Run) -> None
     healthy = replace(diagnosis_of(run), causes=())
     found = treat(run, healthy)
     assert (found.verdict, found.options["--lr"]) == ("helped", "default")
+    kept = run.diagnosis()
+    assert kept is not None
+    assert kept.conclusion == (
+        "What was set costs accuracy: hubel's own choice of --batch, --lr gained "
+        f"{100 * found.gain:.1f} points on validation. No symptom tells why. {healthy.verdict}"
+    )
     # A cause that only code or data cures is no matter of options.
     sick = replace(healthy, causes=(SHUFFLED,))
     with pytest.raises(UsageError, match="Nothing in the diagnosis"):
