@@ -8,9 +8,9 @@ from statistics import median
 from typing import Final
 
 from benchmarks.peers import Arm, Measurement, Work, add_work_arguments, measure_arms
-from benchmarks.peers.arms import HUBEL, SCRIPTS, hubel_digest
+from benchmarks.peers.arms import HUBEL, SCRIPTS
 from benchmarks.peers.passes import busiest, peer_versions
-from benchmarks.recording import Section
+from benchmarks.recording import Section, hubel_digest
 from benchmarks.running import run
 
 GOAL: Final = 0.3

@@ -11,19 +11,9 @@ from typing import Any, Final
 from benchmarks.doctor.cases import Case
 from benchmarks.doctor.executing import Arm
 from benchmarks.published import publish, published
+from benchmarks.recording import hubel_digest
 
 _NAME: Final = "doctor"
-
-
-def hubel_digest() -> str:
-    """Return a digest of all of hubel's source."""
-    import hubel
-
-    folder = Path(hubel.__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def rivals_digest() -> str:

@@ -25,10 +25,9 @@ from PIL import Image
 
 from benchmarks.doctor import data
 from benchmarks.doctor.scoring import share
-from benchmarks.doctor.store import hubel_digest
 from benchmarks.published import add_publish, published
 from benchmarks.published import publish as publish_lines
-from benchmarks.recording import Section
+from benchmarks.recording import Section, hubel_digest
 from benchmarks.running import hubel
 from hubel.results import DEFAULT
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from benchmarks.recording import processor
+from benchmarks.recording import hubel_digest, processor
 
 Variant = Literal["documented", "best", "hubel", "ceiling"]
 Status = Literal["ended", "cut off", "failed"]
@@ -146,17 +144,3 @@ def known(measurements: Sequence[Measurement], benchmark: str, arms: Sequence[Ar
 
 
 Kept = dict[tuple[str, int], Measurement]
-
-
-@cache
-def hubel_digest() -> str:
-    """Return a digest of hubel's source files as this environment imports them."""
-    spec = importlib.util.find_spec("hubel")
-    assert spec is not None
-    assert spec.origin is not None
-    root = Path(spec.origin).parent
-    found = hashlib.sha256()
-    for path in sorted(root.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            found.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
-    return found.hexdigest()[:16]

@@ -19,7 +19,6 @@ from benchmarks.peers.arms import (
     Arm,
     Measurement,
     append,
-    hubel_digest,
     known,
     read,
     turns,
@@ -27,7 +26,7 @@ from benchmarks.peers.arms import (
 from benchmarks.peers.environments import Work
 from benchmarks.peers.running import run
 from benchmarks.published import publish, published
-from benchmarks.recording import processor
+from benchmarks.recording import hubel_digest, processor
 from benchmarks.running import hubel
 
 
