@@ -17,7 +17,7 @@ import hubel
 from doctored import QUICK, Listen
 from hubel.errors import UsageError
 from hubel.options import TrainOptions
-from hubel.results import Diagnosis, Finding, Prescription, Run
+from hubel.results import Diagnosis, Finding, Prescription, Run, Treatment
 from hubel.training.gains import Gain
 from hubel.workflows.doctor import pairing
 from hubel.workflows.doctor.changing import changed
@@ -29,7 +29,13 @@ from hubel.workflows.doctor.pairing import (
     retrain,
     short_options,
 )
-from hubel.workflows.doctor.treat import candidates_of, own_choice, treat, try_candidates
+from hubel.workflows.doctor.treat import (
+    candidates_of,
+    own_choice,
+    sentence,
+    treat,
+    try_candidates,
+)
 from pictures import make_folder
 
 
@@ -309,6 +315,19 @@ def test_a_share_and_a_budget_shorten_the_retrains(run: Run, made_up: list[Train
     (found,) = try_candidates(run, [candidate], budget=1e-3)
     assert found.shortened.endswith("since the budget is 0.001 s.")
     assert {one.epochs for one in made_up} == {1}
+
+
+def test_more_pairs_are_named_where_a_gain_is_not_ruled_out() -> None:
+    seen = Treatment(
+        options={"--lr": "0.1"}, pairs=3, before=(0.9, 0.9, 0.9), after=(0.95, 0.99, 1.0),
+        gain=0.08, low=-0.01, high=0.17, seconds=9.0, verdict="no difference seen", passes=3,
+        passes_without=3,
+    )  # fmt: skip
+    asks = "A gain is not ruled out; 6 pairs tell more: --pairs 6."
+    assert sentence(seen).endswith(asks)
+    assert "--pairs" not in sentence(replace(seen, high=0.01)), "no gain is worth them"
+    assert "--pairs" not in sentence(replace(seen, shortened="The budget is short."))
+    assert "--pairs" not in sentence(replace(seen, verdict="helped"))
 
 
 def test_nothing_to_try_is_said(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
