@@ -101,6 +101,13 @@ def test_a_treatment_that_does_harm_says_so():
     assert "-80.0 points" in text
 
 
+def test_a_treatment_that_is_not_settled_names_what_would_tell_more():
+    unsettled = replace(diagnosis().treatment, verdict="no difference seen", high=0.17)
+    text = printed(replace(diagnosis(), treatment=unsettled))
+    assert "A gain is not ruled out; 6 pairs tell more: --pairs 6." in text
+    assert "--pairs" not in printed(diagnosis()), "what helped is settled"
+
+
 def test_every_treatment_is_told_and_the_one_that_helped_is_tried_next():
     one = diagnosis()
     failed = replace(one.treatment, verdict="no difference seen", options={"--clip": "1"})

@@ -122,6 +122,7 @@ def test_every_treatment_stands_on_the_page_with_the_command_that_helped(page):
     helped = replace(one.treatment, command="hubel train digits --lr 0.004")
     text = page(replace(one, treatment=helped, attempts=(failed, helped))).text
     assert text.index("No difference seen: over 3 pairs") < text.index("Helped: over 3 pairs")
+    assert text.count("6 pairs tell more: --pairs 6.") == 1, "what helped is settled"
     assert text.count("hubel train digits --lr 0.004") == 1
     view = diagnosis_view(replace(one, treatment=replace(helped, verdict="no difference seen")))
     assert [command for _, command in view.treatments] == [""]

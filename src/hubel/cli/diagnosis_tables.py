@@ -118,6 +118,8 @@ def treatment_text(treatment: Treatment) -> Text:
         f"{treatment.seconds:.0f} s",
         "dim",
     )
+    if treatment.limits:
+        text.append(f"\n{treatment.limits}", "dim")
     return text
 
 

@@ -85,8 +85,8 @@ def _treatment(treatment: Treatment) -> str:
         f"{treatment.verdict[0].upper()}{treatment.verdict[1:]}: over "
         f"{count(treatment.pairs, 'pair')} of trainings with and without "
         f"{said_of(treatment.options)} ({treatment.lengths}), the validation score changed by "
-        f"{gain} points, {100 * treatment.level:g}% interval {low} to {high}."
-    )
+        f"{gain} points, {100 * treatment.level:g}% interval {low} to {high}. {treatment.limits}"
+    ).rstrip()
 
 
 def _points(value: float) -> str:

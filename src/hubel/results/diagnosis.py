@@ -12,6 +12,8 @@ from hubel.results.provenance import Provenance
 
 DEFAULT: Final = "default"
 """The value of an option that is left out: what hubel takes then."""
+WORTH_MORE_PAIRS: Final = 0.02
+"""Gain that is worth more pairs where the interval does not rule it out."""
 
 
 def said_of(options: Mapping[str, str]) -> str:
@@ -101,6 +103,16 @@ class Treatment:
         if self.passes == self.passes_without:
             return passes
         return f"{passes}, against {self.passes_without} without it"
+
+    @property
+    def limits(self) -> str:
+        """What limits the answer, and what would tell more; empty where nothing does."""
+        if self.shortened:
+            return self.shortened
+        if self.verdict != "no difference seen" or self.high <= WORTH_MORE_PAIRS:
+            return ""
+        more = 2 * self.pairs
+        return f"A gain is not ruled out; {more} pairs tell more: --pairs {more}."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,8 +24,6 @@ from hubel.workflows.watching import Watcher
 MOST_ATTEMPTS: Final = 3
 """Prescriptions that are tried, at most."""
 PAIRS: Final = 3
-WORTH_MORE_PAIRS: Final = 0.02
-"""Gain that is worth more pairs where the interval does not rule it out."""
 _HOW_IT_LEARNS: Final = frozenset(
     {
         *("batch", "accumulate", "optimizer", "lr", "momentum", "schedule", "milestones"),
@@ -187,12 +185,8 @@ def sentence(treatment: Treatment) -> str:
         f"points, {100 * treatment.level:g}% interval {100 * treatment.low:+.1f} to "
         f"{100 * treatment.high:+.1f}, {treatment.pairs} pairs of {treatment.lengths}."
     )
-    if treatment.shortened:
-        text += f" {treatment.shortened}"
-    unsettled = treatment.verdict == "no difference seen" and treatment.high > WORTH_MORE_PAIRS
-    if unsettled and not treatment.shortened:
-        more = 2 * treatment.pairs
-        text += f" A gain is not ruled out; {more} pairs tell more: --pairs {more}."
+    if treatment.limits:
+        text += f" {treatment.limits}"
     if treatment.verdict == "helped":
         text += f" Train with it: {treatment.command}"
     return text
