@@ -7,7 +7,8 @@ import importlib.util
 import os
 import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -101,6 +102,15 @@ def hubel_digest() -> str:
     for path in sorted(folder.rglob("*.py")):
         digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def sources(digests: Iterable[str]) -> str:
+    """Return a sentence where not all was measured on hubel's source as it is now."""
+    counts = Counter(digests)
+    if set(counts) <= {hubel_digest()}:
+        return ""
+    each = ", ".join(f"{number:,} on {digest}" for digest, number in counts.items())
+    return f"By digest of hubel's source: {each}. "
 
 
 def record(name: str, section: Section) -> None:

@@ -15,7 +15,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,7 +26,7 @@ from benchmarks.doctor import data
 from benchmarks.doctor.scoring import share
 from benchmarks.published import add_publish, published
 from benchmarks.published import publish as publish_lines
-from benchmarks.recording import Section, hubel_digest
+from benchmarks.recording import Section, hubel_digest, sources
 from benchmarks.running import hubel
 from hubel.results import DEFAULT
 
@@ -217,19 +216,10 @@ def section(outcomes: Sequence[Outcome], half: str, pairs: int) -> Section:
         header=("fault", "healthy", "faulty", "treated", "random search", "first cause",
                 "options", "seconds", "its tries"),
         rows=[_row(name, of) for name, of in counted.items()],
-        verdict=f"{_sources(runs)}Cured: --treat {treated}, random search {searched} (goal: "
-        "≥ 70%, and more than random search). Without harm here, and left out: "
+        verdict=f"{sources(one.digest for one in runs)}Cured: --treat {treated}, random search "
+        f"{searched} (goal: ≥ 70%, and more than random search). Without harm here, and left out: "
         f"{', '.join(harmless) or 'none'}.",
     )  # fmt: skip
-
-
-def _sources(runs: Sequence[Outcome]) -> str:
-    """Return a sentence where outcomes were measured on several versions of hubel's source."""
-    counts = Counter(one.digest for one in runs)
-    if len(counts) < 2:
-        return ""
-    each = ", ".join(f"{number} on {digest}" for digest, number in counts.items())
-    return f"By digest of hubel's source: {each}. "
 
 
 def _row(name: str, of: Sequence[Outcome]) -> tuple[str, ...]:
