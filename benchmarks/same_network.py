@@ -25,7 +25,7 @@ from benchmarks.peers.plots import bars
 from benchmarks.recording import Section, Table
 
 VALIDATED: Final = 60
-HELPERS: Final = (SCRIPTS / "passes.py", SCRIPTS / "fashion.py")
+HELPERS: Final = (SCRIPTS / "passes.py", SCRIPTS / "precision.py")
 NETWORKS: Final = {"resnet18": "ResNet-18", "mobilenet_v2": "MobileNet v2"}
 PEERS: Final = ("fastai", "ultralytics", "timm", "keras-tensorflow")
 ONLY: Final = {"keras-tensorflow": ("mobilenet_v2",)}
@@ -35,6 +35,8 @@ SLOW: Final = ("keras-tensorflow",)
 GOALS: Final = (
     "at least 2× the best peer as documented, 1× at its best settings, 90% of the ceiling"
 )
+
+PLAIN: Final = "--plain"
 
 SAME_UPDATE: Final = ("--optimizer", "nesterov")
 """The ceiling's; hubel's own default for these networks is AdamW, which costs about as much."""
@@ -118,9 +120,11 @@ def _arms(network: str, task: Task) -> list[Arm]:
     folder = str(task.folder)
 
     def arm(peer: str, variant: Variant, script: str, *arguments: str) -> Arm:
-        shown = peer if variant in ("hubel", "ceiling") else f"{peer} {variant}"
+        shown = peer if variant == "hubel" else f"{peer} {variant}"
+        if variant == "ceiling":
+            shown = "plain ceiling" if PLAIN in arguments else "ceiling"
         return Arm(
-            name=f"{network} {'ceiling' if variant == 'ceiling' else shown}",
+            name=f"{network} {shown}",
             peer=peer,
             variant=variant,
             script=SCRIPTS / script,
@@ -135,6 +139,7 @@ def _arms(network: str, task: Task) -> list[Arm]:
     arms = [
         arm("hubel", "hubel", "train_hubel.py", "{scratch}", folder, *own),
         arm("hubel", "ceiling", "same_network_ceiling.py", network, *flags, *steps),
+        arm("hubel", "ceiling", "same_network_ceiling.py", network, *flags, *steps, PLAIN),
     ]
     for peer in PEERS:
         if network not in ONLY.get(peer, (network,)):
@@ -161,8 +166,8 @@ def _section(
         what=f"Networks of {task.size} pixels from scratch in batches of {task.batch}, "
         f"{task.steps} steps a pass, {task.epochs} passes, on {pictures}; validation is not "
         "counted, memory is that of all processes (shared pages counted once). The ceiling is the "
-        "same step on batches in memory: channels-last, a thread a processor, bfloat16 where the "
-        "hardware has it, glibc's heap kept, SGD with Nesterov's momentum; hubel has "
+        "same step on batches in memory, computed as hubel chooses to compute it (plain: with "
+        "PyTorch's own convolutions and clamping), SGD with Nesterov's momentum; hubel has "
         "`--optimizer nesterov` and else its defaults. Arms take turns. "
         f"{busiest(found)}",
         header=(

@@ -125,7 +125,7 @@ def peer_arm(recipe: Recipe, epochs: int, data: dict[str, Path], limit_s: float)
         peer=recipe.peer,
         variant=recipe.variant,
         script=SCRIPTS / f"accuracy_{recipe.peer}.py",
-        files=(SCRIPTS / "fashion.py",),
+        files=(SCRIPTS / "fashion.py", SCRIPTS / "precision.py"),
         arguments=(
             *("--data", str(data[form]), "--settings", recipe.settings),
             *("--epochs", str(epochs), "--seed", "{seed}", "--scratch", "{scratch}"),

@@ -66,8 +66,8 @@ def test_the_plan_says_what_was_chosen_and_the_machine_is_told_once(
     assert str(own_cache) in told[0]
     assert not any(sentence.startswith("This machine") for sentence in second.sentences)
     plans = [run.plan() for run in runs]
-    for name in ("device", "precision", "channels_last", "threads", "compile", "micro_batch"):
-        assert plans[0][name] == plans[1][name]
+    same = "device", "precision", "channels_last", "threads", "compile", "winograd", "micro_batch"
+    assert [plans[0][name] for name in same] == [plans[1][name] for name in same]
     choices = {choice.name: choice for choice in plans[0].choices}
     assert choices["device"].value == str(fitting.choose_device())
     assert choices["compile"].value is False
@@ -97,6 +97,7 @@ def test_a_batch_that_does_not_fit_is_computed_in_parts(
     [
         ({"device": "gpu"}, "--device takes auto, cpu, cuda, cuda:NUMBER or mps, not 'gpu'"),
         ({"device": "cuda:77"}, "--device cuda:77: PyTorch .* finds these GPUs"),
+        ({"winograd": "yes", "precision": "bfloat16"}, "--winograd yes needs float32"),
         ({"micro_batch": 0}, "--micro-batch takes a number 1 or more, not 0"),
     ],
 )

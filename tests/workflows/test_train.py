@@ -26,6 +26,7 @@ from hubel.workflows.watching import Watcher
 from pictures import CLASSES, crop, make_folder
 
 QUICK = {"epochs": 2, "batch": 8, "size": 16, "threads": 1, "precision": "float32"}
+AVERAGED = {"channels_last": True, "ema": 0.9, "winograd": "yes", **QUICK}
 FLAGS = [
     *("--epochs", "2", "--batch", "8", "--size", "16", "--threads", "1"),
     *("--precision", "float32", "--channels-last"),
@@ -53,7 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def finished(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     out = tmp_path_factory.mktemp("runs") / "whole"
-    return hubel.train(folder, out=out, channels_last=True, ema=0.9, **QUICK)
+    return hubel.train(folder, out=out, **AVERAGED)
 
 
 def test_a_run_folder_holds_everything(finished: Run, folder: Path) -> None:
@@ -84,7 +85,7 @@ def test_a_run_folder_holds_everything(finished: Run, folder: Path) -> None:
 def test_the_same_command_gives_the_same_weights(
     finished: Run, folder: Path, tmp_path: Path
 ) -> None:
-    again = hubel.train(folder, out=tmp_path / "again", channels_last=True, ema=0.9, **QUICK)
+    again = hubel.train(folder, out=tmp_path / "again", **AVERAGED)
     assert again.weights_file.read_bytes() == finished.weights_file.read_bytes()
 
 
@@ -93,10 +94,11 @@ def test_interrupted_by_a_signal_and_resumed_is_uninterrupted(
 ) -> None:
     out = tmp_path / "stopped"
     with pytest.raises(Interrupted) as stopped:
-        hubel.train(folder, out=out, channels_last=True, ema=0.9, watcher=StopAt(3), **QUICK)
+        hubel.train(folder, out=out, watcher=StopAt(3), **AVERAGED)
     assert stopped.value.run == out
     assert not Run(out).finished
     run = hubel.train(resume=out)
+    assert run.plan()["winograd"]
     assert run.weights_file.read_bytes() == finished.weights_file.read_bytes()
 
 

@@ -1,4 +1,4 @@
-"""What the scripts on Fashion-MNIST have in common: arguments, idx files, the processor."""
+"""What the scripts on Fashion-MNIST have in common: arguments and idx files."""
 
 from __future__ import annotations
 
@@ -31,12 +31,3 @@ def read_split(folder: Path, split: str) -> tuple[Any, Any]:
         np.frombuffer(pictures, np.uint8, offset=16).reshape(-1, 28, 28),
         np.frombuffer(labels, np.uint8, offset=8),
     )
-
-
-def has_bfloat16() -> bool:
-    """Return whether the processor multiplies bfloat16 in hardware."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text("utf-8")
-    except OSError:
-        return False
-    return "amx_bf16" in flags or "avx512_bf16" in flags

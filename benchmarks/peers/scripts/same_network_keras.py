@@ -13,9 +13,8 @@ import keras
 import tensorflow as tf
 from keras import layers
 from passes import Passes
+from precision import bfloat16_pays
 from speaking import say, say_versions
-
-from fashion import has_bfloat16
 
 
 class Watch(keras.callbacks.Callback):
@@ -71,7 +70,7 @@ def main() -> None:
     given = parser.parse_args()
     say_versions("keras", "jax", "tensorflow_cpu")
     keras.utils.set_random_seed(0)
-    if given.best and has_bfloat16():
+    if given.best and bfloat16_pays("jax"):
         keras.mixed_precision.set_global_policy("mixed_bfloat16")
     folder = given.folder / "train"
     dataset = pictures(folder, given.size, given.batch, best=given.best)

@@ -12,13 +12,12 @@ from pathlib import Path
 
 import torch
 from passes import Passes
+from precision import bfloat16_pays
 from speaking import say, say_versions
 from timm import create_model
 from timm.data import create_dataset, create_loader
 from timm.loss import LabelSmoothingCrossEntropy
 from timm.optim import create_optimizer_v2
-
-from fashion import has_bfloat16
 
 NETWORKS = {"resnet18": "resnet18", "mobilenet_v2": "mobilenetv2_100"}
 
@@ -54,7 +53,7 @@ def main() -> None:
     )
     layout = torch.channels_last if given.best else torch.contiguous_format
     model = model.to(memory_format=layout)
-    low = given.best and has_bfloat16()
+    low = given.best and bfloat16_pays("torch")
     arithmetic = torch.autocast("cpu", torch.bfloat16) if low else nullcontext()
     optimizer = create_optimizer_v2(model, opt="sgd", lr=0.05, weight_decay=2e-5, momentum=0.9)
     loss_function = LabelSmoothingCrossEntropy(smoothing=0.1)

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from passes import Passes
+from precision import bfloat16_pays
 from speaking import say, say_versions
-
-from fashion import has_bfloat16
 
 BACKBONES = {
     # channels, name, weights, unwrapped, layers cut off at the end
@@ -57,7 +56,7 @@ def main() -> None:
     more: dict[str, Any] = {}
     if given.best:
         more = {"cache": True, "deterministic": False, "plots": False}
-        more |= {"amp": "bf16"} if has_bfloat16() else {}
+        more |= {"amp": "bf16"} if bfloat16_pays("torch") else {}
     model = YOLO(str(written), task="classify")
     model.add_callback("on_train_epoch_start", lambda _: PASSES.start())
     model.add_callback("on_train_batch_start", lambda _: PASSES.arrived(given.batch))

@@ -108,6 +108,8 @@ def _where(plan: Plan, threads: str) -> str:
     text = threads if values.get("device", "cpu") == "cpu" else f"on {values['device']}"
     if values.get("compile"):
         text += ", compiled"
+    if values.get("winograd"):
+        text += ", Winograd's convolutions"
     pictures = values.get("micro_batch") or plan["batch"]
     return text if pictures == plan["batch"] else f"{text}, {pictures} pictures at a time"
 

@@ -26,6 +26,7 @@ LossName = Literal["cross-entropy", "bce", "focal", "mse", "l1", "smooth-l1"]
 Balance = Literal["none", "weights", "sampling"]
 Precision = Literal["float32", "bfloat16", "float16"]
 Compiling = Literal["auto", "yes", "no"]
+Winograd = Literal["auto", "yes", "no"]
 NonFinite = Literal["stop", "skip"]
 StopOn = Literal["error", "warning"]
 
@@ -171,6 +172,10 @@ class TrainOptions(PreprocessingOptions):
 
     compile: Compiling = "auto"
     """Compile the network with torch.compile; auto: only where it pays within this run."""
+
+    winograd: Winograd = "auto"
+    """Compute convolutions of 3×3 taps by Winograd's algorithm, in float32 on a processor; auto:
+    those that were measured to be faster so."""
 
     micro_batch: int | None = None
     """Pictures at a time; the gradients of a batch are added up [default: as many as fit into the

@@ -89,6 +89,9 @@ class Settings:
     """Of each process."""
     compile: bool = False
     """Whether torch.compile compiles the network."""
+    winograd: tuple[tuple[int, int, int, int], ...] = ()
+    """Convolutions that steps compute by Winograd's algorithm: channels in and out, height, width.
+    """
     checkpoint_every_s: float
     cache_bytes: int = 0
     """Largest size of the file of decoded pictures."""

@@ -22,6 +22,7 @@ from hubel.training.averaging import WeightAverage
 from hubel.training.distribution import ALONE, World
 from hubel.training.feed import Feed
 from hubel.training.halving import groups, half
+from hubel.training.hardware.faster import faster
 from hubel.training.nonfinite import NotFinite
 from hubel.training.outputs import LossFunction, forward, hits, logits_of, losses_of
 from hubel.training.settings import Settings
@@ -94,6 +95,7 @@ class Stepper:
         """Positions and losses of the pictures of the step under way, group by group."""
         self.before_update: Callable[[], None] | None = None
         """Called where gradients are as the optimizer gets them; None costs nothing."""
+        self._faster = faster(module, settings.winograd, compiles=settings.compile)
         self._undo: Undo | None = None
         self._updated = False
 
@@ -165,7 +167,7 @@ class Stepper:
             first = 0
             for inputs, targets in parts:
                 t0 = time.perf_counter()
-                with self.world.synchronised(counted=counted):
+                with self._faster, self.world.synchronised(counted=counted):
                     outputs = forward(self.module, inputs, self.settings.precision)
                 t1 = time.perf_counter()
                 losses = losses_of(self.loss, outputs, targets)

@@ -1,4 +1,4 @@
-"""A training is fitted to this machine: device, memory, arithmetic, compiling, each measured."""
+"""A training is fitted to this machine: device, memory, arithmetic, each part measured."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from hubel.training.duration import parse_duration
 from hubel.training.halving import half
 from hubel.training.hardware.arithmetic import Arithmetic, Wishes, choose_arithmetic
 from hubel.training.hardware.compiling import choose_compile
+from hubel.training.hardware.convolutions import choose_winograd
 from hubel.training.hardware.devices import choose_device
 from hubel.training.hardware.memory import Fit, fit_memory
 from hubel.training.hardware.store import Store
@@ -35,10 +36,11 @@ class Subject:
 
 
 def fit_to_machine(subject: Subject) -> None:
-    """Choose device, pictures at a time, precision, memory format, threads and compiling.
+    """Choose device, pictures at a time, arithmetic, compiling and convolutions.
 
     The draft holds batch, size, channels, epochs and steps of a pass already. Torch is left with
-    the chosen number of threads. Errors: UsageError for a device or a compiler that is not there.
+    the chosen number of threads. Errors: UsageError for a device or a compiler that is not there,
+    and for Winograd's algorithm where it cannot be.
     """
     options, draft = subject.options, subject.draft
     device = choose_device(options.device)
@@ -73,6 +75,17 @@ def fit_to_machine(subject: Subject) -> None:
     )
     chosen_by = "hubel" if options.compile == "auto" else "user"
     draft.choose("compile", compilation.compiles, chosen_by, compilation.reason)
+    chosen = choose_winograd(
+        options.winograd,
+        subject.module,
+        inputs,
+        arithmetic,
+        store,
+        device,
+        compiles=compilation.compiles,
+    )
+    chosen_by = "hubel" if options.winograd == "auto" else "user"
+    draft.choose("winograd", chosen.layers, chosen_by, chosen.reason)
 
 
 def _arithmetic(

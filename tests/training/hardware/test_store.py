@@ -97,7 +97,7 @@ def test_a_folder_that_cannot_be_written_stops_nothing(
 
 
 def test_old_networks_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "MOST_NETWORKS", 2)
+    monkeypatch.setattr(store, "MOST_KEPT", 2)
     kept = Store(CPU)
     for name in ("a", "b", "a", "c"):
         kept.keep_timed(name, timed(1.0))

@@ -24,8 +24,8 @@ Kept = TypeVar("Kept")
 
 FOLDER_VARIABLE: Final = "HUBEL_CACHE"
 """Environment variable that names another cache folder."""
-MOST_NETWORKS: Final = 200
-"""Networks whose timing is kept; the oldest goes first."""
+MOST_KEPT: Final = 200
+"""Networks and convolutions whose timing is kept; the oldest goes first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +66,22 @@ class Compiled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Convolved:
+    """How long a convolution and its gradients take."""
+
+    direct_ms: float
+    """Median, as PyTorch computes them."""
+    winograd_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
     """The content of a machine's file."""
 
     machine: Machine
     networks: dict[str, Timed] = field(default_factory=dict[str, Timed])
     compiled: dict[str, Compiled] = field(default_factory=dict[str, Compiled])
+    convolved: dict[str, Convolved] = field(default_factory=dict[str, Convolved])
 
 
 def cache_folder() -> Path:
@@ -121,6 +131,17 @@ class Store:
         self.known = replace(latest, compiled=_newest({**rest, key: compiled}))
         self._write()
 
+    def convolved(self, key: str) -> Convolved | None:
+        """Return how long a convolution takes; None where it was not measured."""
+        return self.known.convolved.get(key)
+
+    def keep_convolved(self, found: dict[str, Convolved]) -> None:
+        """Keep how long convolutions take."""
+        latest = self._latest()
+        rest = {name: one for name, one in latest.convolved.items() if name not in found}
+        self.known = replace(latest, convolved=_newest({**rest, **found}))
+        self._write()
+
     def _latest(self) -> Known:
         """Return the file's content, which another process may have added to, else one's own."""
         return self._read() or self.known
@@ -139,5 +160,5 @@ class Store:
 
 
 def _newest(kept: dict[str, Kept]) -> dict[str, Kept]:
-    """Return the entries that were added last, at most `MOST_NETWORKS`."""
-    return dict(list(kept.items())[-MOST_NETWORKS:])
+    """Return the entries that were added last, at most `MOST_KEPT`."""
+    return dict(list(kept.items())[-MOST_KEPT:])

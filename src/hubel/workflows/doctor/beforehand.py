@@ -118,6 +118,7 @@ def _unmeasured(options: TrainOptions) -> TrainOptions:
         allow_leaks=True,
         cache="none",
         compile="no",
+        winograd="no",
         precision="float32",
         channels_last=False,
         threads=torch.get_num_threads(),

@@ -104,6 +104,7 @@ def short_options(original: Original, seed: int, passes: int) -> TrainOptions:
         channels_last=settings.channels_last,
         threads=settings.threads,
         compile="no",
+        winograd="no",
         processes=None,
         checkpoint_every="24h",
         doctor=False,

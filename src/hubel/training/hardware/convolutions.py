@@ -1,0 +1,184 @@
+"""Winograd's algorithm for the convolutions of a network that are faster by it, each measured."""
+
+from __future__ import annotations
+
+import copy
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from hubel.errors import UsageError
+from hubel.nn.winograd import TAPS, winograd_conv2d
+from hubel.options.train import Winograd
+from hubel.training.hardware.arithmetic import GAIN, Arithmetic
+from hubel.training.hardware.devices import CPU, random_state, set_random_state
+from hubel.training.hardware.faster import Call, Layer, layer_of, three_by_three
+from hubel.training.hardware.load import BUSY, Load
+from hubel.training.hardware.store import Convolved, Store
+
+ROUNDS: Final = 3
+MOST_OPERATIONS: Final = 4e9
+"""Multiplications and additions of a timed convolution: it is given so many pictures at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """Which convolutions go by Winograd's algorithm, and why."""
+
+    layers: tuple[Layer, ...]
+    reason: str
+
+
+def choose_winograd(
+    wanted: Winograd,
+    module: nn.Module,
+    inputs: Tensor,
+    arithmetic: Arithmetic,
+    store: Store,
+    device: torch.device = CPU,
+    *,
+    compiles: bool = False,
+) -> Chosen:
+    """Choose the convolutions of `module` on `inputs` (n, c, h, w) that go by Winograd's algorithm.
+
+    A layer does where convolution and gradients take less by `GAIN` so, as measured once a layer
+    and number of threads, and kept unless the machine was busy. Weights, random state and threads
+    are left as they were.
+    Errors: UsageError where the user asks for it and the network computes in another precision,
+    elsewhere than on a processor, or compiled.
+    """
+    if wanted == "no":
+        return Chosen(layers=(), reason="set by you")
+    obstacle = _obstacle(arithmetic, device, compiles=compiles)
+    if obstacle:
+        if wanted == "yes":
+            raise UsageError(
+                f"--winograd yes needs float32 on a processor and no compiling, but {obstacle}: "
+                "leave it out, or set --device cpu, --precision float32 and --compile no."
+            )
+        return Chosen(layers=(), reason=obstacle)
+    found = _layers(module, inputs)
+    if not found:
+        return Chosen(layers=(), reason="no convolution has 3×3 taps and stride 1")
+    if wanted == "yes":
+        return Chosen(layers=tuple(found), reason="set by you")
+    timed = _timed(found, len(inputs), arithmetic, store)
+    layers = tuple(one for one, ms in timed.items() if ms.winograd_ms * GAIN < ms.direct_ms)
+    told = ", ".join(
+        f"{_name(one)} {ms.direct_ms:.1f} ms, so {ms.winograd_ms:.1f} ms"
+        for one, ms in timed.items()
+    )
+    return Chosen(layers=layers, reason=f"median of a convolution and its gradients: {told}")
+
+
+def _obstacle(arithmetic: Arithmetic, device: torch.device, *, compiles: bool) -> str:
+    if device.type != "cpu":
+        return f"the network computes on {device}"
+    if arithmetic.precision != "float32":
+        return f"the network computes in {arithmetic.precision}"
+    if not arithmetic.channels_last:
+        return "the network computes on contiguous activations"
+    return "the network is compiled" if compiles else ""
+
+
+def _name(layer: Layer) -> str:
+    channels, outputs, height, width = layer
+    return f"{channels}→{outputs} at {height}×{width}"
+
+
+class _Listener(TorchFunctionMode):
+    """Notes the convolutions that Winograd's algorithm can compute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers: dict[Layer, Call] = {}
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        if func is torch.conv2d:
+            call = three_by_three(*args, **(kwargs or {}))
+            if call is not None:
+                self.layers.setdefault(layer_of(call[0], call[1]), call)
+        return func(*args, **(kwargs or {}))
+
+
+def _layers(module: nn.Module, inputs: Tensor) -> dict[Layer, tuple[int, int]]:
+    """Return the layers that can, as a step on two pictures calls them, with their padding."""
+    states, listener = random_state(CPU), _Listener()
+    twin = copy.deepcopy(module).train()
+    try:
+        with listener, torch.no_grad():
+            twin(inputs[:2])
+    except Exception:  # noqa: BLE001 - what a network raises, its first step says better
+        return {}
+    finally:
+        set_random_state(CPU, states)
+    return {layer: call[3] for layer, call in listener.layers.items()}
+
+
+def _timed(
+    layers: dict[Layer, tuple[int, int]], most: int, arithmetic: Arithmetic, store: Store
+) -> dict[Layer, Convolved]:
+    """Return how long each layer takes, as kept or as measured now."""
+    load, before = Load(), torch.get_num_threads()
+    new: dict[str, Convolved] = {}
+    timed: dict[Layer, Convolved] = {}
+    states = random_state(CPU)
+    try:
+        torch.set_num_threads(arithmetic.threads)
+        for layer, padding in layers.items():
+            pictures = _pictures(layer, most)
+            key = f"{pictures} × {_name(layer)}, {arithmetic.threads} threads"
+            known = store.convolved(key)
+            if known is None:
+                known = new[key] = time_convolution(layer, padding, pictures)
+            timed[layer] = known
+    finally:
+        torch.set_num_threads(before)
+        set_random_state(CPU, states)
+    if new and load.others() < BUSY:
+        store.keep_convolved(new)
+    return timed
+
+
+def _pictures(layer: Layer, most: int) -> int:
+    """Return on how many pictures a layer is timed."""
+    channels, outputs, height, width = layer
+    operations = 2 * TAPS * TAPS * channels * outputs * height * width
+    return max(1, min(most, int(MOST_OPERATIONS / operations)))
+
+
+def time_convolution(layer: Layer, padding: tuple[int, int], pictures: int) -> Convolved:
+    """Time a convolution and its gradients both ways, in turns; the medians count."""
+    channels, outputs, height, width = layer
+    shapes = (pictures, channels, height, width), (outputs, channels, TAPS, TAPS)
+    inputs, weight = (
+        torch.randn(shape).to(memory_format=torch.channels_last).requires_grad_()
+        for shape in shapes
+    )
+    ways: tuple[Callable[[], Tensor], ...] = (
+        lambda: F.conv2d(inputs, weight, padding=padding),
+        lambda: winograd_conv2d(inputs, weight, padding=padding),
+    )
+    times: tuple[list[float], ...] = ([], [])
+    for number in range(-1, ROUNDS):  # The first one prepares the kernels.
+        for way, measured in zip(ways, times, strict=True):
+            started = time.perf_counter()
+            given = way()
+            torch.autograd.grad(given, (inputs, weight), given.detach())
+            if number >= 0:
+                measured.append((time.perf_counter() - started) * 1e3)
+    direct, winograd = (statistics.median(measured) for measured in times)
+    return Convolved(direct_ms=direct, winograd_ms=winograd)
