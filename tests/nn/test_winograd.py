@@ -10,8 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hubel.errors import UsageError
-from hubel.nn import winograd
-from hubel.nn.winograd import winograd_conv2d
+from hubel.nn.winograd import tiling, winograd_conv2d
 
 SIDES = st.integers(3, 14)
 FEW = st.integers(1, 5)
@@ -74,7 +73,7 @@ def test_groups_of_pictures_give_what_all_at_once_give(monkeypatch: pytest.Monke
 
     whole = computed()
     # Groups of 3, 3 and 1: memory that a larger group has used is used by a smaller one.
-    monkeypatch.setattr(winograd, "PLANE", -(-3 * 9 * 5 // torch.get_num_threads()))
+    monkeypatch.setattr(tiling, "PLANE", -(-3 * 9 * 5 // torch.get_num_threads()))
     for one, other in zip(computed(), whole, strict=True):
         torch.testing.assert_close(one, other)
 

@@ -18,7 +18,7 @@ from hubel.results.files import write_json
 from hubel.training.events import StepEvent
 from hubel.training.hardware.memory import Fit
 from hubel.training.loop import Interrupted
-from hubel.workflows import fitting
+from hubel.workflows import fitting, resuming
 from hubel.workflows.watching import Watcher
 from pictures import make_folder
 
@@ -135,3 +135,21 @@ def test_a_run_from_a_machine_with_another_device_goes_on(folder: Path, tmp_path
         sentence.startswith("The run was trained on cuda:77, which is not here: it goes on on ")
         for sentence in watcher.sentences
     )
+
+
+def test_a_run_with_functions_in_c_goes_on_without_them(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Interrupted):
+        hubel.train(folder, out=tmp_path / "run", watcher=Listen(stop=1), **QUICK)
+    run = Run.open(tmp_path / "run")
+    plan = run.plan()
+    choices = tuple(
+        replace(choice, value=True) if choice.name == "native" else choice
+        for choice in plan.choices
+    )
+    write_json(run.plan_file, replace(plan, choices=choices))
+    monkeypatch.setattr(resuming, "library", lambda: None)
+    watcher = Listen()
+    assert hubel.train(resume=run.path, watcher=watcher).training() is not None
+    assert any("functions in C that cannot be compiled" in one for one in watcher.sentences)

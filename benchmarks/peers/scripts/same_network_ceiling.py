@@ -8,7 +8,6 @@ cheapest update.
 from __future__ import annotations
 
 import argparse
-from contextlib import nullcontext
 
 import torch
 import torchvision
@@ -50,7 +49,7 @@ def main() -> None:
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, nesterov=True)
     inputs = [torch.randn(shape).to(memory_format=layout) for _ in range(min(8, given.steps))]
     targets = torch.randint(10, (given.batch,))
-    computing = nullcontext() if given.plain else faster(network, chosen.layers, compiles=False)
+    computing = faster(network, chosen.layers, native=chosen.native, compiles=given.plain)
     passes = Passes()
     for _ in range(given.epochs):
         passes.start()

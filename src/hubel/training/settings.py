@@ -92,6 +92,8 @@ class Settings:
     winograd: tuple[tuple[int, int, int, int], ...] = ()
     """Convolutions that steps compute by Winograd's algorithm: channels in and out, height, width.
     """
+    native: bool = False
+    """Whether these have their transforms in compiled C, which rounds otherwise than PyTorch."""
     checkpoint_every_s: float
     cache_bytes: int = 0
     """Largest size of the file of decoded pictures."""

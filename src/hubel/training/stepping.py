@@ -95,7 +95,9 @@ class Stepper:
         """Positions and losses of the pictures of the step under way, group by group."""
         self.before_update: Callable[[], None] | None = None
         """Called where gradients are as the optimizer gets them; None costs nothing."""
-        self._faster = faster(module, settings.winograd, compiles=settings.compile)
+        self._faster = faster(
+            module, settings.winograd, native=settings.native, compiles=settings.compile
+        )
         self._undo: Undo | None = None
         self._updated = False
 

@@ -14,7 +14,7 @@ from hubel.training.duration import parse_duration
 from hubel.training.halving import half
 from hubel.training.hardware.arithmetic import Arithmetic, Wishes, choose_arithmetic
 from hubel.training.hardware.compiling import choose_compile
-from hubel.training.hardware.convolutions import choose_winograd
+from hubel.training.hardware.convolutions import Chosen, choose_winograd
 from hubel.training.hardware.devices import choose_device
 from hubel.training.hardware.memory import Fit, fit_memory
 from hubel.training.hardware.store import Store
@@ -86,6 +86,13 @@ def fit_to_machine(subject: Subject) -> None:
     )
     chosen_by = "hubel" if options.winograd == "auto" else "user"
     draft.choose("winograd", chosen.layers, chosen_by, chosen.reason)
+    draft.choose("native", chosen.native, "hubel", _native_reason(chosen))
+
+
+def _native_reason(chosen: Chosen) -> str:
+    if not chosen.layers:
+        return "no convolution goes by Winograd's algorithm"
+    return "compiled for this processor" if chosen.native else "there is no C compiler here"
 
 
 def _arithmetic(

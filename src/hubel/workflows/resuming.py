@@ -15,6 +15,7 @@ from hubel.data.opening import open_source
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.source import Source
 from hubel.errors import RunError, UsageError
+from hubel.nn.winograd.native import library
 from hubel.options import TrainOptions
 from hubel.results import ModelCard, Plan, Run
 from hubel.results.files import write_json
@@ -140,6 +141,12 @@ def _on_this_machine(settings: Settings, session: Session) -> Settings:
             f"The run was trained by {_processes(settings.processes)} and goes on with "
             f"{_processes(size)}: the result differs by rounding."
         )
+    if settings.native and library() is None:
+        session.watcher.said(
+            "The run was trained with functions in C that cannot be compiled here: it goes on with "
+            "PyTorch's, and its bits may differ."
+        )
+        settings = replace(settings, native=False)
     try:
         choose_device(settings.device)
     except UsageError:

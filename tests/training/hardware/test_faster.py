@@ -23,9 +23,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     for name in ("winograd_conv2d", "clamp_in_place"):
         real = getattr(faster_module, name)
 
-        def noted(*args: Any, name: str = name, real: Any = real) -> Tensor:
+        def noted(*args: Any, name: str = name, real: Any = real, **given: Any) -> Tensor:
             made.append(name)
-            return real(*args)
+            return real(*args, **given)
 
         monkeypatch.setattr(faster_module, name, noted)
     return made
@@ -102,7 +102,7 @@ def test_clamps_that_cannot_keep_the_result_are_left_to_pytorch(calls: list[str]
 
 def test_networks_that_gain_nothing_and_compiled_ones_run_as_they_are() -> None:
     clamping = nn.Sequential(nn.Linear(2, 2), nn.ReLU6(inplace=True))
-    assert isinstance(faster(nn.ReLU6(), (), compiles=False), nullcontext)
-    assert isinstance(faster(clamping, [LAYER], compiles=True), nullcontext)
-    assert isinstance(faster(clamping, (), compiles=False), Faster)
-    assert isinstance(faster(nn.ReLU(), [LAYER], compiles=False), Faster)
+    assert isinstance(faster(nn.ReLU6(), (), native=False, compiles=False), nullcontext)
+    assert isinstance(faster(clamping, [LAYER], native=False, compiles=True), nullcontext)
+    assert isinstance(faster(clamping, (), native=False, compiles=False), Faster)
+    assert isinstance(faster(nn.ReLU(), [LAYER], native=False, compiles=False), Faster)

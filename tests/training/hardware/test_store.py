@@ -9,7 +9,7 @@ import torch
 
 from hubel.training.hardware import machine, store
 from hubel.training.hardware.machine import Machine, Rate, machine_key, measure_machine
-from hubel.training.hardware.store import Compiled, Store, Timed, Timing, cache_folder
+from hubel.training.hardware.store import Compiled, Store, Timed, Timing
 
 CPU = torch.device("cpu")
 MACHINE = Machine(
@@ -102,14 +102,6 @@ def test_old_networks_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a", "b", "a", "c"):
         kept.keep_timed(name, timed(1.0))
     assert list(Store(CPU).known.networks) == ["a", "c"]
-
-
-def test_the_folder_is_the_platforms_unless_named(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    assert cache_folder() == tmp_path / "cache"
-    monkeypatch.delenv("HUBEL_CACHE")
-    assert cache_folder() == Path(store.platformdirs.user_cache_dir("hubel"))
 
 
 @pytest.mark.parametrize(

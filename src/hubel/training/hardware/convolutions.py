@@ -15,7 +15,9 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from hubel.errors import UsageError
-from hubel.nn.winograd import TAPS, winograd_conv2d
+from hubel.nn.winograd import winograd_conv2d
+from hubel.nn.winograd.native import library
+from hubel.nn.winograd.tiling import TAPS
 from hubel.options.train import Winograd
 from hubel.training.hardware.arithmetic import GAIN, Arithmetic
 from hubel.training.hardware.devices import CPU, random_state, set_random_state
@@ -33,6 +35,8 @@ class Chosen:
     """Which convolutions go by Winograd's algorithm, and why."""
 
     layers: tuple[Layer, ...]
+    native: bool
+    """Whether their transforms are compiled C."""
     reason: str
 
 
@@ -55,7 +59,7 @@ def choose_winograd(
     elsewhere than on a processor, or compiled.
     """
     if wanted == "no":
-        return Chosen(layers=(), reason="set by you")
+        return _none("set by you")
     obstacle = _obstacle(arithmetic, device, compiles=compiles)
     if obstacle:
         if wanted == "yes":
@@ -63,19 +67,28 @@ def choose_winograd(
                 f"--winograd yes needs float32 on a processor and no compiling, but {obstacle}: "
                 "leave it out, or set --device cpu, --precision float32 and --compile no."
             )
-        return Chosen(layers=(), reason=obstacle)
+        return _none(obstacle)
     found = _layers(module, inputs)
     if not found:
-        return Chosen(layers=(), reason="no convolution has 3×3 taps and stride 1")
+        return _none("no convolution has 3×3 taps and stride 1")
+    native = library() is not None
     if wanted == "yes":
-        return Chosen(layers=tuple(found), reason="set by you")
+        return Chosen(layers=tuple(found), native=native, reason="set by you")
     timed = _timed(found, len(inputs), arithmetic, store)
     layers = tuple(one for one, ms in timed.items() if ms.winograd_ms * GAIN < ms.direct_ms)
     told = ", ".join(
         f"{_name(one)} {ms.direct_ms:.1f} ms, so {ms.winograd_ms:.1f} ms"
         for one, ms in timed.items()
     )
-    return Chosen(layers=layers, reason=f"median of a convolution and its gradients: {told}")
+    return Chosen(
+        layers=layers,
+        native=native,
+        reason=f"median of a convolution and its gradients: {told}",
+    )
+
+
+def _none(reason: str) -> Chosen:
+    return Chosen(layers=(), native=False, reason=reason)
 
 
 def _obstacle(arithmetic: Arithmetic, device: torch.device, *, compiles: bool) -> str:
@@ -133,6 +146,7 @@ def _timed(
 ) -> dict[Layer, Convolved]:
     """Return how long each layer takes, as kept or as measured now."""
     load, before = Load(), torch.get_num_threads()
+    native = "" if library() is None else ", compiled"
     new: dict[str, Convolved] = {}
     timed: dict[Layer, Convolved] = {}
     states = random_state(CPU)
@@ -140,7 +154,7 @@ def _timed(
         torch.set_num_threads(arithmetic.threads)
         for layer, padding in layers.items():
             pictures = _pictures(layer, most)
-            key = f"{pictures} × {_name(layer)}, {arithmetic.threads} threads"
+            key = f"{pictures} × {_name(layer)}, {arithmetic.threads} threads{native}"
             known = store.convolved(key)
             if known is None:
                 known = new[key] = time_convolution(layer, padding, pictures)

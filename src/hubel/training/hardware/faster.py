@@ -16,7 +16,8 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from hubel.nn.clamping import clamp_in_place
-from hubel.nn.winograd import TAPS, winograd_conv2d
+from hubel.nn.winograd import winograd_conv2d
+from hubel.nn.winograd.tiling import TAPS
 
 Layer = tuple[int, int, int, int]
 """A convolution of 3 × 3 taps: channels of input and output, height and width of the input."""
@@ -25,24 +26,24 @@ _NAMED_PADDING: Final = {"same": (1, 1), "valid": (0, 0)}
 
 
 def faster(
-    module: nn.Module, layers: Collection[Layer], *, compiles: bool
+    module: nn.Module, layers: Collection[Layer], *, native: bool, compiles: bool
 ) -> AbstractContextManager[object]:
     """Return the context in which the steps of `module` run; it can be entered again and again.
 
-    The convolutions in `layers` go by Winograd's algorithm, and clamping in place keeps no copy. A
-    compiled network is left to its compiler.
+    The convolutions in `layers` go by Winograd's algorithm, with transforms in C where `native` is
+    set, and clamping in place keeps no copy. A compiled network is left to its compiler.
     """
     clamps = any(isinstance(one, nn.Hardtanh) and one.inplace for one in module.modules())
-    return nullcontext() if compiles or not (layers or clamps) else Faster(layers)
+    return nullcontext() if compiles or not (layers or clamps) else Faster(layers, native=native)
 
 
 class Faster(TorchFunctionMode):
     """Answers convolutions of some layers, and clamping in place."""
 
-    def __init__(self, layers: Iterable[Layer] = ()) -> None:
+    def __init__(self, layers: Iterable[Layer] = (), *, native: bool = False) -> None:
         """Let the convolutions in `layers` go by Winograd's algorithm."""
         super().__init__()
-        self._layers = frozenset(layers)
+        self._layers, self._native = frozenset(layers), native
 
     def __torch_function__(
         self,
@@ -56,7 +57,7 @@ class Faster(TorchFunctionMode):
         if func is torch.conv2d:
             call = three_by_three(*args, **given)
             if call is not None and layer_of(call[0], call[1]) in self._layers:
-                return winograd_conv2d(*call)
+                return winograd_conv2d(*call, native=self._native)
         elif func is F.hardtanh:
             found = _clamped(*args, **given)
             if found is not None:
@@ -81,7 +82,7 @@ def three_by_three(
 
     It can 3 × 3 taps with stride 1, undivided, on pictures in float32 on a processor.
     """
-    if tuple(weight.shape[2:]) != (TAPS, TAPS) or groups != 1 or input.ndim != 4:
+    if tuple(weight.shape[2:]) != (TAPS, TAPS) or groups != 1 or input.ndim != 4 or not len(input):
         return None
     if _pair(stride) != (1, 1) or _pair(dilation) != (1, 1):
         return None

@@ -6,24 +6,21 @@ any time. A file that cannot be read counts as none, one that cannot be written 
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, TypeVar
 
-import platformdirs
 import torch
 
 from hubel.errors import RunError
 from hubel.options.train import Precision
+from hubel.results.cache_folder import cache_folder
 from hubel.results.files import read_json, write_json
 from hubel.training.hardware.machine import Machine, machine_key, measure_machine
 
 Kept = TypeVar("Kept")
 
-FOLDER_VARIABLE: Final = "HUBEL_CACHE"
-"""Environment variable that names another cache folder."""
 MOST_KEPT: Final = 200
 """Networks and convolutions whose timing is kept; the oldest goes first."""
 
@@ -82,12 +79,6 @@ class Known:
     networks: dict[str, Timed] = field(default_factory=dict[str, Timed])
     compiled: dict[str, Compiled] = field(default_factory=dict[str, Compiled])
     convolved: dict[str, Convolved] = field(default_factory=dict[str, Convolved])
-
-
-def cache_folder() -> Path:
-    """Return hubel's folder for what can be made again: HUBEL_CACHE, else the platform's."""
-    named = os.environ.get(FOLDER_VARIABLE)
-    return Path(named) if named else platformdirs.user_cache_path("hubel")
 
 
 class Store:
