@@ -15,6 +15,7 @@ from passes import Passes
 from speaking import say, say_versions
 from torch.nn import functional
 
+from hubel.nn.native import library
 from hubel.training.hardware.arithmetic import Wishes, choose_arithmetic
 from hubel.training.hardware.convolutions import choose_winograd
 from hubel.training.hardware.devices import CPU
@@ -49,7 +50,7 @@ def main() -> None:
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, nesterov=True)
     inputs = [torch.randn(shape).to(memory_format=layout) for _ in range(min(8, given.steps))]
     targets = torch.randint(10, (given.batch,))
-    computing = faster(network, chosen.layers, native=chosen.native, compiles=given.plain)
+    computing = faster(network, chosen.layers, native=library() is not None, compiles=given.plain)
     passes = Passes()
     for _ in range(given.epochs):
         passes.start()

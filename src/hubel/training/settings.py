@@ -93,7 +93,7 @@ class Settings:
     """Convolutions that steps compute by Winograd's algorithm: channels in and out, height, width.
     """
     native: bool = False
-    """Whether these have their transforms in compiled C, which rounds otherwise than PyTorch."""
+    """Whether hubel's functions in C are used, which round otherwise than PyTorch's."""
     checkpoint_every_s: float
     cache_bytes: int = 0
     """Largest size of the file of decoded pictures."""

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from hubel.errors import memory_ran_out
+from hubel.nn.native import library
 from hubel.options import TrainOptions
 from hubel.training.duration import parse_duration
 from hubel.training.halving import half
 from hubel.training.hardware.arithmetic import Arithmetic, Wishes, choose_arithmetic
 from hubel.training.hardware.compiling import choose_compile
-from hubel.training.hardware.convolutions import Chosen, choose_winograd
+from hubel.training.hardware.convolutions import choose_winograd, obstacle_of
 from hubel.training.hardware.devices import choose_device
 from hubel.training.hardware.memory import Fit, fit_memory
 from hubel.training.hardware.store import Store
@@ -86,13 +87,16 @@ def fit_to_machine(subject: Subject) -> None:
     )
     chosen_by = "hubel" if options.winograd == "auto" else "user"
     draft.choose("winograd", chosen.layers, chosen_by, chosen.reason)
-    draft.choose("native", chosen.native, "hubel", _native_reason(chosen))
+    obstacle = obstacle_of(arithmetic, device, compiles=compilation.compiles)
+    native, reason = _native(obstacle)
+    draft.choose("native", native, "hubel", reason)
 
 
-def _native_reason(chosen: Chosen) -> str:
-    if not chosen.layers:
-        return "no convolution goes by Winograd's algorithm"
-    return "compiled for this processor" if chosen.native else "there is no C compiler here"
+def _native(obstacle: str) -> tuple[bool, str]:
+    """Return whether hubel's functions in C are used, and why."""
+    here = not obstacle and library() is not None
+    found = "compiled for this processor" if here else "there is no C compiler here"
+    return here, obstacle or found
 
 
 def _arithmetic(

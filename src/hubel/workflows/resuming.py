@@ -15,7 +15,7 @@ from hubel.data.opening import open_source
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.source import Source
 from hubel.errors import RunError, UsageError
-from hubel.nn.winograd.native import library
+from hubel.nn.native import library
 from hubel.options import TrainOptions
 from hubel.results import ModelCard, Plan, Run
 from hubel.results.files import write_json

@@ -79,13 +79,9 @@ def test_a_layer_is_measured_once_and_not_kept_of_a_busy_machine(
     assert len(timed) == 4
 
 
-@pytest.mark.parametrize("native", [False, True])
-def test_what_the_user_sets_stands(
-    timed: list[Any], monkeypatch: pytest.MonkeyPatch, native: bool
-) -> None:
-    monkeypatch.setattr(convolutions, "library", lambda: object() if native else None)
-    assert choose("yes") == Chosen(layers=(FIRST, SECOND), native=native, reason="set by you")
-    assert choose("no") == Chosen(layers=(), native=False, reason="set by you")
+def test_what_the_user_sets_stands(timed: list[Any]) -> None:
+    assert choose("yes") == Chosen(layers=(FIRST, SECOND), reason="set by you")
+    assert choose("no") == Chosen(layers=(), reason="set by you")
     assert timed == []
 
 
@@ -114,9 +110,7 @@ def test_elsewhere_nothing_is_chosen_and_yes_is_refused(
 def test_a_network_without_such_layers_or_that_does_not_run_has_none(timed: list[Any]) -> None:
     for module in (nn.Conv2d(3, 4, 1), nn.Linear(5, 2)):
         found = choose_winograd("auto", module, INPUTS, PLAIN, Store(CPU))
-        assert found == Chosen(
-            layers=(), native=False, reason="no convolution has 3×3 taps and stride 1"
-        )
+        assert found == Chosen(layers=(), reason="no convolution has 3×3 taps and stride 1")
     assert timed == []
 
 

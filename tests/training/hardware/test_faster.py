@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -10,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from hubel.nn.native import library
 from hubel.training.hardware import faster as faster_module
 from hubel.training.hardware.faster import Faster, faster, layer_of, three_by_three
 
@@ -106,3 +109,124 @@ def test_networks_that_gain_nothing_and_compiled_ones_run_as_they_are() -> None:
     assert isinstance(faster(clamping, [LAYER], native=False, compiles=True), nullcontext)
     assert isinstance(faster(clamping, (), native=False, compiles=False), Faster)
     assert isinstance(faster(nn.ReLU(), [LAYER], native=False, compiles=False), Faster)
+
+
+needs_compiler = pytest.mark.skipif(library() is None, reason="there is no C compiler here")
+
+
+@pytest.fixture
+def however_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the functions in C normalise few activations too."""
+    monkeypatch.setattr(faster_module, "LEAST_NORMALISED", 0)
+
+
+class Normalised(nn.Module):
+    """A convolution, batch normalisation, and what comes then."""
+
+    def __init__(self, then: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 16, 1, bias=False)
+        self.normalisation = nn.BatchNorm2d(16)
+        self.then = then
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return self.then(self.normalisation(self.convolution(pictures)))
+
+
+def step(network: nn.Module, context: Any) -> list[Tensor]:
+    """Return the output and all gradients and buffers of a step."""
+    network.zero_grad()
+    inputs = (
+        torch.linspace(-2, 2, 2 * 3 * 36).view(2, 3, 6, 6).to(memory_format=torch.channels_last)
+    )
+    with context:
+        found = network(inputs)
+    found.square().sum().backward()
+    gradients = [weight.grad for weight in network.parameters() if weight.grad is not None]
+    return [found.detach(), *gradients, *(one.double() for one in network.buffers())]
+
+
+@needs_compiler
+@pytest.mark.usefixtures("however_small")
+@pytest.mark.parametrize(
+    "then",
+    [
+        lambda x: F.relu(x, inplace=True),
+        lambda x: F.hardtanh(x, 0.0, 6.0, inplace=True),
+        F.relu,
+        lambda x: F.relu(x + x, inplace=True),
+        lambda x: x,
+        lambda x: x * F.relu(x.clone(), inplace=True),
+    ],
+)
+def test_normalisation_with_what_comes_after_is_pytorchs(
+    then: Callable[[Tensor], Tensor],
+) -> None:
+    torch.manual_seed(1)
+    network = Normalised(then)
+    twin, context = copy.deepcopy(network), Faster(native=True)
+    for _ in range(3):
+        for one, other in zip(step(network, context), step(twin, nullcontext()), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
+
+
+@needs_compiler
+@pytest.mark.usefixtures("however_small")
+def test_a_clamp_that_does_not_come_is_taken_back() -> None:
+    clamps = [True, True, False, True, False, False]
+    networks = []
+    for _ in range(2):
+        torch.manual_seed(1)
+        networks.append(Normalised(lambda x: F.relu(x, inplace=True) if clamps[turn] else x))
+    context = Faster(native=True)
+    for turn in range(len(clamps)):
+        ours, theirs = step(networks[0], context), step(networks[1], nullcontext())
+        assert (ours[0].min() >= 0) == clamps[turn]
+        for one, other in zip(ours, theirs, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
+
+
+@needs_compiler
+@pytest.mark.usefixtures("however_small")
+def test_the_first_step_has_the_bits_of_the_later_ones() -> None:
+    network = Normalised(nn.ReLU6(inplace=True))
+    network.normalisation.momentum = 0.0
+    context = Faster(native=True)
+    first, second = step(network, context), step(network, context)
+    assert all(torch.equal(one, other) for one, other in zip(first[:-1], second[:-1], strict=True))
+
+
+@needs_compiler
+@pytest.mark.usefixtures("however_small")
+def test_a_watcher_between_sees_what_pytorch_would_show() -> None:
+    network = Normalised(nn.ReLU(inplace=True))
+    seen: list[float] = []
+    context = Faster(native=True)
+    step(network, context)
+    network.normalisation.register_forward_hook(lambda *given: seen.append(given[2].min().item()))
+    found = step(network, context)[0]
+    assert seen[0] < 0
+    assert found.min() == 0
+
+
+@pytest.mark.usefixtures("however_small")
+def test_evaluation_and_other_inputs_are_left_to_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faster_module, "normalised_clamp", None)
+    network, inputs = (
+        nn.BatchNorm2d(16),
+        torch.zeros(2, 16, 4, 4).to(memory_format=torch.channels_last),
+    )
+    with Faster(native=True):
+        network(inputs.contiguous())
+        nn.BatchNorm2d(16, affine=False)(inputs)
+        nn.BatchNorm2d(3)(torch.zeros(2, 3, 4, 4))
+        network.eval()(inputs)
+        with torch.no_grad():
+            network.train()(inputs)
+
+
+def test_few_activations_are_left_to_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faster_module, "normalised_clamp", None)
+    inputs = torch.zeros(2, 16, 8, 8).to(memory_format=torch.channels_last)
+    with Faster(native=True):
+        assert nn.BatchNorm2d(16)(inputs).isfinite().all()

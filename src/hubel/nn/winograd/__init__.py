@@ -12,7 +12,7 @@ are those of the same formula, transform by transform, so that they cost a quart
 
 ∂L/∂d = B [ (G g Gᵀ) ⊙ (A ∂L/∂y Aᵀ) ] Bᵀ,     ∂L/∂g = Gᵀ [ (A ∂L/∂y Aᵀ) ⊙ (Bᵀ d B) ] G
 
-The transforms are compiled C where there is a compiler (`native`), else PyTorch's products of
+The transforms are compiled C where there is a compiler (`by_c`), else PyTorch's products of
 matrices (`by_torch`); the products over the channels are PyTorch's either way. Only the rounding
 differs from the direct sum: on layers of ResNet-18 in float32, a relative error of 2e-6 to 4e-6
 instead of 0.3e-6 to 1.1e-6 (norms of output and both gradients against float64).
@@ -29,8 +29,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from hubel.errors import UsageError
+from hubel.nn.native import library
+from hubel.nn.winograd.by_c import ByC, has_c
 from hubel.nn.winograd.by_torch import ByTorch, matrices
-from hubel.nn.winograd.native import Native, is_native, library
 from hubel.nn.winograd.tiling import IN, TAPS, Tiling, Workspace
 
 
@@ -66,7 +67,7 @@ def winograd_conv2d(
 
 
 class _Transforms(Protocol):
-    """What `ByTorch` and `Native` have."""
+    """What `ByTorch` and `ByC` have."""
 
     def input_tiles(self, pictures: Tensor) -> Tensor: ...
     def output_tiles(self, pictures: Tensor) -> Tensor: ...
@@ -76,10 +77,10 @@ class _Transforms(Protocol):
 
 def _transforms(tiling: Tiling, work: Workspace, like: Tensor, *, native: bool) -> _Transforms:
     plain = like.dtype == torch.float32 and like.device.type == "cpu"
-    if native and plain and is_native(tiling.inputs, tiling.outputs):
+    if native and plain and has_c(tiling.inputs, tiling.outputs):
         functions = library()
         assert functions is not None
-        return Native(tiling, work, functions)
+        return ByC(tiling, work, functions)
     return ByTorch(tiling, work, like)
 
 

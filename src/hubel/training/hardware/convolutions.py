@@ -15,8 +15,8 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from hubel.errors import UsageError
+from hubel.nn.native import library
 from hubel.nn.winograd import winograd_conv2d
-from hubel.nn.winograd.native import library
 from hubel.nn.winograd.tiling import TAPS
 from hubel.options.train import Winograd
 from hubel.training.hardware.arithmetic import GAIN, Arithmetic
@@ -35,8 +35,6 @@ class Chosen:
     """Which convolutions go by Winograd's algorithm, and why."""
 
     layers: tuple[Layer, ...]
-    native: bool
-    """Whether their transforms are compiled C."""
     reason: str
 
 
@@ -60,7 +58,7 @@ def choose_winograd(
     """
     if wanted == "no":
         return _none("set by you")
-    obstacle = _obstacle(arithmetic, device, compiles=compiles)
+    obstacle = obstacle_of(arithmetic, device, compiles=compiles)
     if obstacle:
         if wanted == "yes":
             raise UsageError(
@@ -71,9 +69,8 @@ def choose_winograd(
     found = _layers(module, inputs)
     if not found:
         return _none("no convolution has 3×3 taps and stride 1")
-    native = library() is not None
     if wanted == "yes":
-        return Chosen(layers=tuple(found), native=native, reason="set by you")
+        return Chosen(layers=tuple(found), reason="set by you")
     timed = _timed(found, len(inputs), arithmetic, store)
     layers = tuple(one for one, ms in timed.items() if ms.winograd_ms * GAIN < ms.direct_ms)
     told = ", ".join(
@@ -82,16 +79,18 @@ def choose_winograd(
     )
     return Chosen(
         layers=layers,
-        native=native,
         reason=f"median of a convolution and its gradients: {told}",
     )
 
 
 def _none(reason: str) -> Chosen:
-    return Chosen(layers=(), native=False, reason=reason)
+    return Chosen(layers=(), reason=reason)
 
 
-def _obstacle(arithmetic: Arithmetic, device: torch.device, *, compiles: bool) -> str:
+def obstacle_of(
+    arithmetic: Arithmetic, device: torch.device = CPU, *, compiles: bool = False
+) -> str:
+    """Return why PyTorch computes all by itself; empty where hubel's own functions can help."""
     if device.type != "cpu":
         return f"the network computes on {device}"
     if arithmetic.precision != "float32":

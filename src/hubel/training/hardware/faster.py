@@ -6,6 +6,7 @@ So the network itself stays as it is: what is saved, copied, exported and evalua
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
@@ -16,12 +17,24 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from hubel.nn.clamping import clamp_in_place
+from hubel.nn.normalised_clamp import (
+    UNBOUNDED,
+    Bounds,
+    Normalisation,
+    can_normalise,
+    clamp_later,
+    normalised_clamp,
+)
 from hubel.nn.winograd import winograd_conv2d
 from hubel.nn.winograd.tiling import TAPS
 
 Layer = tuple[int, int, int, int]
 """A convolution of 3 × 3 taps: channels of input and output, height and width of the input."""
+Call = tuple[Tensor, Tensor, Tensor | None, tuple[int, int]]
+"""What `winograd_conv2d` takes."""
 
+LEAST_NORMALISED: Final = 1 << 17
+"""Activations of a batch normalisation from which on the functions in C were measured to gain."""
 _NAMED_PADDING: Final = {"same": (1, 1), "valid": (0, 0)}
 
 
@@ -30,20 +43,36 @@ def faster(
 ) -> AbstractContextManager[object]:
     """Return the context in which the steps of `module` run; it can be entered again and again.
 
-    The convolutions in `layers` go by Winograd's algorithm, with transforms in C where `native` is
-    set, and clamping in place keeps no copy. A compiled network is left to its compiler.
+    The convolutions in `layers` go by Winograd's algorithm, and clamping in place keeps no copy;
+    where `native` is set, transforms and batch normalisations go by hubel's functions in C. A
+    compiled network is left to its compiler.
     """
-    clamps = any(isinstance(one, nn.Hardtanh) and one.inplace for one in module.modules())
-    return nullcontext() if compiles or not (layers or clamps) else Faster(layers, native=native)
+    modules = tuple(module.modules())
+    gaining = any(isinstance(one, nn.Hardtanh) and one.inplace for one in modules)
+    gaining |= native and any(isinstance(one, nn.BatchNorm2d) for one in modules)
+    return Faster(layers, native=native) if (layers or gaining) and not compiles else nullcontext()
 
 
 class Faster(TorchFunctionMode):
-    """Answers convolutions of some layers, and clamping in place."""
+    """Answers convolutions of some layers, batch normalisations, and clamping in place.
+
+    A clamp in place that comes right after a batch normalisation is computed with it: which one it
+    will be is known from the step before. Where another call comes, the clamp is taken back.
+    """
 
     def __init__(self, layers: Iterable[Layer] = (), *, native: bool = False) -> None:
         """Let the convolutions in `layers` go by Winograd's algorithm."""
         super().__init__()
         self._layers, self._native = frozenset(layers), native
+        self._following: dict[int, Bounds] = {}
+        """Bounds of the clamp after a normalisation, by its weight."""
+        self._latest: tuple[Tensor, int, Bounds] | None = None
+        """What the call just before normalised, by which weight, and how it is clamped already."""
+
+    def __exit__(self, *error: object) -> None:
+        """Leave what was normalised last as it should be."""
+        self._settle()
+        super().__exit__(*error)
 
     def __torch_function__(
         self,
@@ -54,19 +83,59 @@ class Faster(TorchFunctionMode):
     ) -> Any:
         """Return what `func` gives."""
         given = kwargs or {}
-        if func is torch.conv2d:
+        bounds = _BOUNDS[func](*args, **given) if func in _BOUNDS else None
+        if bounds is not None and self._latest is not None and self._latest[0] is args[0]:
+            return self._clamped(*self._latest, bounds)
+        self._settle()
+        answer = None
+        if func is torch.conv2d and self._layers:
             call = three_by_three(*args, **given)
             if call is not None and layer_of(call[0], call[1]) in self._layers:
-                return winograd_conv2d(*call, native=self._native)
-        elif func is F.hardtanh:
-            found = _clamped(*args, **given)
-            if found is not None:
-                return found
-        return func(*args, **given)
+                answer = winograd_conv2d(*call, native=self._native)
+        elif func is F.batch_norm and self._native:
+            answer = self._normalised(*args, **given)
+        elif func is F.hardtanh and bounds is not None and _can_clamp(args[0]):
+            answer = clamp_in_place(args[0], *bounds)
+        return func(*args, **given) if answer is None else answer
 
+    def _normalised(
+        self,
+        input: Tensor,  # noqa: A002 - PyTorch's name
+        running_mean: Tensor | None,
+        running_var: Tensor | None,
+        weight: Tensor | None = None,
+        bias: Tensor | None = None,
+        training: bool = False,
+        momentum: float = 0.1,
+        eps: float = 1e-5,
+    ) -> Tensor | None:
+        """Return the normalised input, clamped as in the step before; None where PyTorch must."""
+        if not training or weight is None or bias is None or not torch.is_grad_enabled():
+            return None
+        layer = Normalisation(weight, bias, running_mean, running_var, momentum, eps)
+        if input.numel() < LEAST_NORMALISED or not can_normalise(input, layer):
+            return None
+        bounds = self._following.get(id(weight), UNBOUNDED)
+        outputs = normalised_clamp(input, layer, bounds)
+        if outputs.requires_grad:
+            self._latest = outputs, id(weight), bounds
+        return outputs
 
-Call = tuple[Tensor, Tensor, Tensor | None, tuple[int, int]]
-"""What `winograd_conv2d` takes."""
+    def _clamped(self, outputs: Tensor, key: int, known: Bounds, bounds: Bounds) -> Tensor:
+        """Return what was normalised just before, with the clamp that it is given now."""
+        self._latest = None
+        if bounds != known:
+            clamp_later(outputs, bounds)
+            self._following[key] = bounds
+        return outputs
+
+    def _settle(self) -> None:
+        """Take back a clamp that did not come."""
+        latest, self._latest = self._latest, None
+        if latest is not None and latest[2] != UNBOUNDED:
+            outputs, key, _ = latest
+            clamp_later(outputs, UNBOUNDED)
+            self._following[key] = UNBOUNDED
 
 
 def three_by_three(
@@ -105,13 +174,28 @@ def _pair(value: int | tuple[int, ...]) -> tuple[int, int]:
     return pair[0], pair[1]
 
 
-def _clamped(
-    input: Tensor,  # noqa: A002 - PyTorch's name
+def _can_clamp(inputs: Tensor) -> bool:
+    """Return whether the gradient can be taken from the result; else PyTorch must clamp."""
+    needed = torch.is_grad_enabled() and inputs.requires_grad
+    plain = inputs.is_leaf or inputs._is_view() or not inputs.is_floating_point()  # noqa: SLF001
+    return needed and not plain
+
+
+def _hardtanh(
+    input: Tensor,  # noqa: A002, ARG001 - PyTorch's name
     min_val: float = -1.0,
     max_val: float = 1.0,
     inplace: bool = False,
-) -> Tensor | None:
-    """Return the clamped input; None where it is not clamped in place, or PyTorch must do it."""
-    needed = torch.is_grad_enabled() and input.requires_grad
-    plain = input.is_leaf or input._is_view() or not input.is_floating_point()  # noqa: SLF001
-    return clamp_in_place(input, min_val, max_val) if inplace and needed and not plain else None
+) -> Bounds | None:
+    return (min_val, max_val) if inplace else None
+
+
+def _relu(input: Tensor, inplace: bool = False) -> Bounds | None:  # noqa: A002, ARG001
+    return (0.0, math.inf) if inplace else None
+
+
+_BOUNDS: Final[dict[Callable[..., Any], Callable[..., Bounds | None]]] = {
+    F.hardtanh: _hardtanh,
+    F.relu: _relu,
+}
+"""The bounds of functions that clamp, where they do it in place."""

@@ -1,4 +1,4 @@
-/* The transforms of Winograd's convolution F(4 x 4, 3 x 3); see __init__.py for the formula.
+/* The transforms of Winograd's convolution F(4 x 4, 3 x 3); see hubel.nn.winograd for the formula.
 
    Pictures are float32, (pictures, height, width, channels); tiles are (36, tiles, channels), where
    tile = (picture * rows + row) * columns + column. Channels are a multiple of LANES. What a tile

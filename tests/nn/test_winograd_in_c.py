@@ -1,9 +1,6 @@
-"""The transforms in C are those by PyTorch, and there are none where they cannot be compiled."""
+"""The transforms in C are those by PyTorch."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
@@ -11,19 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from hubel.nn.winograd import native, tiling, winograd_conv2d
+from hubel.nn.native import library
+from hubel.nn.winograd import by_c, tiling, winograd_conv2d
 
 SIDES = st.integers(3, 14)
-HERE = native.library() is not None
+HERE = library() is not None
 needs_compiler = pytest.mark.skipif(not HERE, reason="there is no C compiler here")
-
-
-@pytest.fixture
-def forgotten() -> Iterator[None]:
-    """Look for the library anew, in the test and after it."""
-    native.library.cache_clear()
-    yield
-    native.library.cache_clear()
 
 
 def computed(
@@ -47,7 +37,7 @@ def computed(
 def test_c_and_pytorch_agree(
     pictures: int, channels: int, outputs: int, height: int, width: int, padding: tuple[int, int]
 ) -> None:
-    assert native.is_native(channels, outputs)
+    assert by_c.has_c(channels, outputs)
     random = torch.Generator().manual_seed(height * width)
     inputs = torch.randn(pictures, channels, height, width, generator=random).requires_grad_()
     weight = torch.randn(outputs, channels, 3, 3, generator=random).requires_grad_()
@@ -67,49 +57,8 @@ def test_groups_of_pictures_give_what_all_at_once_give(monkeypatch: pytest.Monke
 
 
 def test_odd_channels_and_other_types_go_by_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native.Native, "input_tiles", None)
-    assert not native.is_native(3, 16)
+    monkeypatch.setattr(by_c.ByC, "input_tiles", None)
+    assert not by_c.has_c(3, 16)
     for channels, dtype in ((3, torch.float32), (16, torch.float64)):
         weight = torch.randn(16, channels, 3, 3, dtype=dtype)
         assert winograd_conv2d(torch.randn(1, channels, 8, 8, dtype=dtype), weight).isfinite().all()
-
-
-@needs_compiler
-@pytest.mark.usefixtures("forgotten")
-def test_the_library_is_made_once_and_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("HUBEL_CACHE", str(tmp_path / "cache"))
-    assert native.library() is not None
-    (made,) = (tmp_path / "cache").iterdir()
-    before = made.stat().st_mtime_ns
-    native.library.cache_clear()
-    assert native.library() is not None
-    assert made.stat().st_mtime_ns == before
-
-
-@pytest.mark.usefixtures("forgotten")
-@pytest.mark.parametrize(
-    ("name", "value"), [("HUBEL_NATIVE", "0"), ("CC", "no-such-compiler"), ("CC", "false")]
-)
-def test_without_a_compiler_there_is_none(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str
-) -> None:
-    monkeypatch.setenv("HUBEL_CACHE", str(tmp_path))
-    monkeypatch.setenv(name, value)
-    assert native.library() is None
-    assert list(tmp_path.iterdir()) == []
-
-
-@needs_compiler
-@pytest.mark.usefixtures("forgotten")
-def test_a_damaged_library_is_made_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("HUBEL_CACHE", str(tmp_path / "one"))
-    native.library()
-    (made,) = (tmp_path / "one").iterdir()
-    # In another folder, since a library that is loaded is not read again.
-    damaged = tmp_path / "other" / made.name
-    damaged.parent.mkdir()
-    damaged.write_bytes(made.read_bytes()[:100])
-    monkeypatch.setenv("HUBEL_CACHE", str(damaged.parent))
-    native.library.cache_clear()
-    assert native.library() is not None
-    assert damaged.stat().st_size == made.stat().st_size
