@@ -79,6 +79,15 @@ def test_it_is_the_formula_in_float64(
         assert float((one - other).norm()) < 5e-5 * scale
 
 
+def test_the_same_numbers_give_the_same_bits() -> None:
+    random = torch.Generator().manual_seed(2)
+    layer, inputs = layer_of(64, random), pictures((8, 64, 24, 24), random)
+    found = [normalised_clamp(inputs, layer, (0.0, 6.0)) for _ in range(5)]
+    gradients = [torch.autograd.grad(one.square().sum(), layer.weight)[0] for one in found]
+    assert all(torch.equal(found[0], one) for one in found)
+    assert all(torch.equal(gradients[0], one) for one in gradients)
+
+
 def test_a_clamp_is_taken_back_to_the_same_bits() -> None:
     random = torch.Generator().manual_seed(3)
     layer, inputs = layer_of(32, random), pictures((4, 32, 5, 7), random)

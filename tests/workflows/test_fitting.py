@@ -98,6 +98,7 @@ def test_a_batch_that_does_not_fit_is_computed_in_parts(
         ({"device": "gpu"}, "--device takes auto, cpu, cuda, cuda:NUMBER or mps, not 'gpu'"),
         ({"device": "cuda:77"}, "--device cuda:77: PyTorch .* finds these GPUs"),
         ({"winograd": "yes", "precision": "bfloat16"}, "--winograd yes needs float32"),
+        ({"winograd": "yes", "compile": "yes"}, "--winograd yes does not go with a compiled"),
         ({"micro_batch": 0}, "--micro-batch takes a number 1 or more, not 0"),
     ],
 )

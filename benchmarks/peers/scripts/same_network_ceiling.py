@@ -19,7 +19,7 @@ from hubel.nn.native import library
 from hubel.training.hardware.arithmetic import Wishes, choose_arithmetic
 from hubel.training.hardware.convolutions import choose_winograd
 from hubel.training.hardware.devices import CPU
-from hubel.training.hardware.faster import faster
+from hubel.training.hardware.faster import Own, faster
 from hubel.training.hardware.heap import keep_heap
 from hubel.training.hardware.store import Store
 from hubel.training.outputs import forward, logits_of
@@ -50,7 +50,8 @@ def main() -> None:
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, nesterov=True)
     inputs = [torch.randn(shape).to(memory_format=layout) for _ in range(min(8, given.steps))]
     targets = torch.randint(10, (given.batch,))
-    computing = faster(network, chosen.layers, native=library() is not None, compiles=given.plain)
+    own = Own(layers=chosen.layers, native=library() is not None)
+    computing = faster(network, own, compiles=given.plain)
     passes = Passes()
     for _ in range(given.epochs):
         passes.start()

@@ -22,7 +22,7 @@ from hubel.training.averaging import WeightAverage
 from hubel.training.distribution import ALONE, World
 from hubel.training.feed import Feed
 from hubel.training.halving import groups, half
-from hubel.training.hardware.faster import faster
+from hubel.training.hardware.faster import Own, faster
 from hubel.training.nonfinite import NotFinite
 from hubel.training.outputs import LossFunction, forward, hits, logits_of, losses_of
 from hubel.training.settings import Settings
@@ -95,9 +95,8 @@ class Stepper:
         """Positions and losses of the pictures of the step under way, group by group."""
         self.before_update: Callable[[], None] | None = None
         """Called where gradients are as the optimizer gets them; None costs nothing."""
-        self._faster = faster(
-            module, settings.winograd, native=settings.native, compiles=settings.compile
-        )
+        own = Own(layers=settings.winograd, native=settings.native)
+        self._faster = faster(module, own, compiles=settings.compile)
         self._undo: Undo | None = None
         self._updated = False
 

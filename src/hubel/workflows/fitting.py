@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from hubel.errors import memory_ran_out
+from hubel.errors import UsageError, memory_ran_out
 from hubel.nn.native import library
 from hubel.options import TrainOptions
 from hubel.training.duration import parse_duration
@@ -17,6 +17,7 @@ from hubel.training.hardware.arithmetic import Arithmetic, Wishes, choose_arithm
 from hubel.training.hardware.compiling import choose_compile
 from hubel.training.hardware.convolutions import choose_winograd, obstacle_of
 from hubel.training.hardware.devices import choose_device
+from hubel.training.hardware.faster import Own
 from hubel.training.hardware.memory import Fit, fit_memory
 from hubel.training.hardware.store import Store
 from hubel.training.settings import ChosenBy, Draft
@@ -65,6 +66,16 @@ def fit_to_machine(subject: Subject) -> None:
     for name in ("precision", "channels_last", "threads"):
         chosen_by: ChosenBy = "user" if getattr(options, name) is not None else "hubel"
         draft.choose(name, getattr(arithmetic, name), chosen_by, arithmetic.reason)
+    _choose_functions(subject, inputs, arithmetic, store, device)
+
+
+def _choose_functions(
+    subject: Subject, inputs: Tensor, arithmetic: Arithmetic, store: Store, device: torch.device
+) -> None:
+    """Choose what hubel computes itself, or whether all of the network is compiled."""
+    options, draft = subject.options, subject.draft
+    native, why = _native(obstacle_of(arithmetic, device))
+    chosen = choose_winograd(options.winograd, subject.module, inputs, arithmetic, store, device)
     compilation = choose_compile(
         options.compile,
         subject.module,
@@ -73,23 +84,22 @@ def fit_to_machine(subject: Subject) -> None:
         _run_seconds(subject, arithmetic),
         store,
         device,
+        Own(layers=chosen.layers, native=native),
     )
-    chosen_by = "hubel" if options.compile == "auto" else "user"
-    draft.choose("compile", compilation.compiles, chosen_by, compilation.reason)
-    chosen = choose_winograd(
-        options.winograd,
-        subject.module,
-        inputs,
-        arithmetic,
-        store,
-        device,
-        compiles=compilation.compiles,
-    )
-    chosen_by = "hubel" if options.winograd == "auto" else "user"
-    draft.choose("winograd", chosen.layers, chosen_by, chosen.reason)
-    obstacle = obstacle_of(arithmetic, device, compiles=compilation.compiles)
-    native, reason = _native(obstacle)
-    draft.choose("native", native, "hubel", reason)
+    by: ChosenBy = "hubel" if options.compile == "auto" else "user"
+    draft.choose("compile", compilation.compiles, by, compilation.reason)
+    layers, reason = chosen.layers, chosen.reason
+    if compilation.compiles:
+        if options.winograd == "yes":
+            raise UsageError(
+                "--winograd yes does not go with a compiled network, which computes its own "
+                "convolutions: leave it out, or set --compile no."
+            )
+        native, layers = False, ()
+        why = reason = "the network is compiled"
+    by = "hubel" if options.winograd == "auto" else "user"
+    draft.choose("winograd", layers, by, reason)
+    draft.choose("native", native, "hubel", why)
 
 
 def _native(obstacle: str) -> tuple[bool, str]:

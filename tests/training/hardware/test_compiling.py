@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,6 +21,7 @@ from hubel.training.hardware.compiling import (
     has_compiler,
     try_compiling,
 )
+from hubel.training.hardware.faster import NOTHING, Own
 from hubel.training.hardware.machine import Machine
 from hubel.training.hardware.store import Compiled, Store
 
@@ -133,3 +136,26 @@ def test_each_shape_is_compiled_for_itself(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(nn.Module, "compile", lambda _self, **how: given.append(how))
     compile_network(module)
     assert given == [{"dynamic": False}]
+
+
+def test_what_is_compiled_has_to_beat_what_hubel_computes_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls = gains(monkeypatch, 5.0, 1.0)
+    for own in (NOTHING, Own(layers=((3, 4, 8, 8),)), NOTHING):
+        choose_compile("auto", nn.Linear(8, 2), INPUTS, PLAIN, 2000.0, Store(CPU), CPU, own)
+    assert len(calls) == 2
+
+
+def test_the_step_as_it_is_is_timed_with_what_helps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    entered: list[Own] = []
+
+    def noted(_module: nn.Module, own: Own) -> Any:
+        entered.append(own)
+        return nullcontext()
+
+    monkeypatch.setattr(compiling, "compile_network", lambda _module: None)
+    monkeypatch.setattr(compiling, "faster", noted)
+    own = Own(native=True)
+    try_compiling(nn.Conv2d(1, 2, 3), INPUTS, PLAIN, CPU, own)
+    assert entered == [own]

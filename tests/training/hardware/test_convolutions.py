@@ -90,7 +90,6 @@ def test_what_the_user_sets_stands(timed: list[Any]) -> None:
     [
         ({"precision": "bfloat16"}, {}, "computes in bfloat16"),
         ({"channels_last": False}, {}, "contiguous"),
-        ({}, {"compiles": True}, "is compiled"),
         ({}, {"device": torch.device("cuda:1")}, "on cuda:1"),
     ],
 )

@@ -14,7 +14,14 @@ from torch.nn import functional as F
 
 from hubel.nn.native import library
 from hubel.training.hardware import faster as faster_module
-from hubel.training.hardware.faster import Faster, faster, layer_of, three_by_three
+from hubel.training.hardware.faster import (
+    NOTHING,
+    Faster,
+    Own,
+    faster,
+    layer_of,
+    three_by_three,
+)
 
 LAYER = (3, 5, 8, 8)
 
@@ -45,7 +52,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 )
 def test_a_chosen_layer_goes_by_winograd(layer: nn.Module, calls: list[str]) -> None:
     inputs = torch.randn(2, 3, 8, 8)
-    with Faster([LAYER]):
+    with Faster(Own(layers=(LAYER,))):
         found = layer(inputs)
     assert calls == ["winograd_conv2d"]
     torch.testing.assert_close(found, layer(inputs), rtol=1e-4, atol=1e-5)
@@ -64,7 +71,7 @@ def test_a_chosen_layer_goes_by_winograd(layer: nn.Module, calls: list[str]) -> 
 )
 def test_another_layer_stays_as_it_is(layer: nn.Conv2d, calls: list[str]) -> None:
     inputs = torch.randn(2, 3, 8, 8, dtype=layer.weight.dtype)
-    with Faster([LAYER]):
+    with Faster(Own(layers=(LAYER,))):
         found = layer(inputs)
     assert calls == []
     assert torch.equal(found, layer(inputs))
@@ -86,13 +93,13 @@ def test_relu6_in_place_keeps_no_copy_and_the_same_bits(calls: list[str]) -> Non
         return start.grad
 
     plain = gradient()
-    with Faster():
+    with Faster(NOTHING):
         assert torch.equal(gradient(), plain)
     assert calls == ["clamp_in_place"]
 
 
 def test_clamps_that_cannot_keep_the_result_are_left_to_pytorch(calls: list[str]) -> None:
-    with Faster():
+    with Faster(NOTHING):
         F.hardtanh(torch.randn(4, requires_grad=True))
         F.hardtanh(torch.randn(4), inplace=True)
         F.hardtanh((torch.randn(4, requires_grad=True) * 1)[:2], inplace=True)
@@ -105,10 +112,13 @@ def test_clamps_that_cannot_keep_the_result_are_left_to_pytorch(calls: list[str]
 
 def test_networks_that_gain_nothing_and_compiled_ones_run_as_they_are() -> None:
     clamping = nn.Sequential(nn.Linear(2, 2), nn.ReLU6(inplace=True))
-    assert isinstance(faster(nn.ReLU6(), (), native=False, compiles=False), nullcontext)
-    assert isinstance(faster(clamping, [LAYER], native=False, compiles=True), nullcontext)
-    assert isinstance(faster(clamping, (), native=False, compiles=False), Faster)
-    assert isinstance(faster(nn.ReLU(), [LAYER], native=False, compiles=False), Faster)
+    chosen = Own(layers=(LAYER,))
+    assert isinstance(faster(nn.ReLU6(), NOTHING), nullcontext)
+    assert isinstance(faster(nn.BatchNorm2d(3), NOTHING), nullcontext)
+    assert isinstance(faster(clamping, chosen, compiles=True), nullcontext)
+    assert isinstance(faster(clamping, NOTHING), Faster)
+    assert isinstance(faster(nn.ReLU(), chosen), Faster)
+    assert isinstance(faster(nn.BatchNorm2d(3), Own(native=True)), Faster)
 
 
 needs_compiler = pytest.mark.skipif(library() is None, reason="there is no C compiler here")
@@ -164,7 +174,7 @@ def test_normalisation_with_what_comes_after_is_pytorchs(
 ) -> None:
     torch.manual_seed(1)
     network = Normalised(then)
-    twin, context = copy.deepcopy(network), Faster(native=True)
+    twin, context = copy.deepcopy(network), Faster(Own(native=True))
     for _ in range(3):
         for one, other in zip(step(network, context), step(twin, nullcontext()), strict=True):
             torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
@@ -178,7 +188,7 @@ def test_a_clamp_that_does_not_come_is_taken_back() -> None:
     for _ in range(2):
         torch.manual_seed(1)
         networks.append(Normalised(lambda x: F.relu(x, inplace=True) if clamps[turn] else x))
-    context = Faster(native=True)
+    context = Faster(Own(native=True))
     for turn in range(len(clamps)):
         ours, theirs = step(networks[0], context), step(networks[1], nullcontext())
         assert (ours[0].min() >= 0) == clamps[turn]
@@ -191,7 +201,7 @@ def test_a_clamp_that_does_not_come_is_taken_back() -> None:
 def test_the_first_step_has_the_bits_of_the_later_ones() -> None:
     network = Normalised(nn.ReLU6(inplace=True))
     network.normalisation.momentum = 0.0
-    context = Faster(native=True)
+    context = Faster(Own(native=True))
     first, second = step(network, context), step(network, context)
     assert all(torch.equal(one, other) for one, other in zip(first[:-1], second[:-1], strict=True))
 
@@ -201,7 +211,7 @@ def test_the_first_step_has_the_bits_of_the_later_ones() -> None:
 def test_a_watcher_between_sees_what_pytorch_would_show() -> None:
     network = Normalised(nn.ReLU(inplace=True))
     seen: list[float] = []
-    context = Faster(native=True)
+    context = Faster(Own(native=True))
     step(network, context)
     network.normalisation.register_forward_hook(lambda *given: seen.append(given[2].min().item()))
     found = step(network, context)[0]
@@ -216,7 +226,7 @@ def test_evaluation_and_other_inputs_are_left_to_pytorch(monkeypatch: pytest.Mon
         nn.BatchNorm2d(16),
         torch.zeros(2, 16, 4, 4).to(memory_format=torch.channels_last),
     )
-    with Faster(native=True):
+    with Faster(Own(native=True)):
         network(inputs.contiguous())
         nn.BatchNorm2d(16, affine=False)(inputs)
         nn.BatchNorm2d(3)(torch.zeros(2, 3, 4, 4))
@@ -228,5 +238,5 @@ def test_evaluation_and_other_inputs_are_left_to_pytorch(monkeypatch: pytest.Mon
 def test_few_activations_are_left_to_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faster_module, "normalised_clamp", None)
     inputs = torch.zeros(2, 16, 8, 8).to(memory_format=torch.channels_last)
-    with Faster(native=True):
+    with Faster(Own(native=True)):
         assert nn.BatchNorm2d(16)(inputs).isfinite().all()

@@ -106,12 +106,12 @@ def _all_set(wishes: Wishes) -> bool:
     return None not in (wishes.precision, wishes.channels_last, wishes.threads)
 
 
-def network_key(module: nn.Module, inputs: Tensor, candidates: Sequence[Candidate] = ()) -> str:
+def network_key(module: nn.Module, inputs: Tensor, ways: Sequence[object] = ()) -> str:
     """Return a digest of what a step's time depends on: structure, weights' shapes, input."""
     weights = [
         (name, tuple(one.shape), one.requires_grad) for name, one in module.named_parameters()
     ]
-    text = repr((str(module), weights, tuple(inputs.shape), list(candidates)))
+    text = repr((str(module), weights, tuple(inputs.shape), list(ways)))
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 

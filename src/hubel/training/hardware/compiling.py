@@ -8,6 +8,7 @@ import shutil
 import statistics
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +19,7 @@ from hubel.errors import UsageError
 from hubel.options.train import Compiling
 from hubel.training.hardware.arithmetic import Arithmetic, Candidate, network_key
 from hubel.training.hardware.devices import CPU, random_state, set_random_state, wait_for
+from hubel.training.hardware.faster import NOTHING, Own, faster
 from hubel.training.hardware.store import Compiled, Store
 from hubel.training.outputs import forward, logits_of
 
@@ -58,10 +60,12 @@ def choose_compile(
     run_s: float,
     store: Store,
     device: torch.device = CPU,
+    own: Own = NOTHING,
 ) -> Compilation:
     """Choose whether to compile a network whose training takes about `run_s` seconds as it is.
 
-    With p the plain and c the compiled step, and t the seconds that compiling takes, it pays where
+    With p the step as it is, helped by `own`, c the compiled one, which is not, and t the seconds
+    that compiling takes, it pays where
 
         run_s (1 - c / p)  >=  RETURN t.
 
@@ -79,7 +83,7 @@ def choose_compile(
         return Compilation(compiles=False, reason="there is no compiler here")
     if wanted == "yes":
         return Compilation(compiles=True, reason="set by you")
-    key = network_key(module, inputs, [_way(arithmetic)])
+    key = network_key(module, inputs, [_way(arithmetic), own])
     known = store.compiled(key)
     if known is None and run_s < WORTH_MEASURING_S:
         reason = f"about {run_s:,.0f} s of training are too short for compiling to pay"
@@ -87,7 +91,7 @@ def choose_compile(
             reason = "how long the training takes is not known: no step was timed"
         return Compilation(compiles=False, reason=reason)
     if known is None:
-        known = try_compiling(module, inputs, arithmetic, device)
+        known = try_compiling(module, inputs, arithmetic, device, own)
         store.keep_compiled(key, known)
     return _judge(known, run_s)
 
@@ -107,7 +111,11 @@ def _judge(known: Compiled, run_s: float) -> Compilation:
 
 
 def try_compiling(
-    module: nn.Module, inputs: Tensor, arithmetic: Arithmetic, device: torch.device = CPU
+    module: nn.Module,
+    inputs: Tensor,
+    arithmetic: Arithmetic,
+    device: torch.device = CPU,
+    own: Own = NOTHING,
 ) -> Compiled:
     """Measure what compiling does for a copy of `module`: medians of steps in turns.
 
@@ -121,14 +129,14 @@ def try_compiling(
     try:
         torch.set_num_threads(arithmetic.threads)
         compile_network(compiled)
+        helped = faster(plain, own)
+        ways = ((plain, helped), (compiled, nullcontext()))
         try:
-            first_s = _step_s(compiled, pictures, arithmetic)
+            first_s = _step_s(*ways[1], pictures, arithmetic)
         except Exception:  # noqa: BLE001 - whatever the compiler raises, the network trains without
             return Compiled(plain_ms=1.0, compiled_ms=1.0, compile_s=0.0)
-        _step_s(plain, pictures, arithmetic)
-        pairs = [
-            [_step_s(one, pictures, arithmetic) for one in (plain, compiled)] for _ in range(STEPS)
-        ]
+        _step_s(*ways[0], pictures, arithmetic)
+        pairs = [[_step_s(*way, pictures, arithmetic) for way in ways] for _ in range(STEPS)]
     finally:
         torch.set_num_threads(before)
         set_random_state(device, states)
@@ -147,10 +155,17 @@ def compile_network(module: nn.Module) -> None:
     module.compile(dynamic=False)
 
 
-def _step_s(module: nn.Module, pictures: Tensor, arithmetic: Arithmetic) -> float:
+def _step_s(
+    module: nn.Module,
+    context: AbstractContextManager[object],
+    pictures: Tensor,
+    arithmetic: Arithmetic,
+) -> float:
     wait_for(pictures.device)
     started = time.perf_counter()
-    logits_of(forward(module, pictures, arithmetic.precision)).square().mean().backward()
+    with context:
+        outputs = forward(module, pictures, arithmetic.precision)
+    logits_of(outputs).square().mean().backward()
     wait_for(pictures.device)
     seconds = time.perf_counter() - started
     module.zero_grad(set_to_none=True)

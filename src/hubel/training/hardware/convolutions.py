@@ -45,25 +45,24 @@ def choose_winograd(
     arithmetic: Arithmetic,
     store: Store,
     device: torch.device = CPU,
-    *,
-    compiles: bool = False,
 ) -> Chosen:
     """Choose the convolutions of `module` on `inputs` (n, c, h, w) that go by Winograd's algorithm.
 
     A layer does where convolution and gradients take less by `GAIN` so, as measured once a layer
     and number of threads, and kept unless the machine was busy. Weights, random state and threads
     are left as they were.
-    Errors: UsageError where the user asks for it and the network computes in another precision,
-    elsewhere than on a processor, or compiled.
+    Errors: UsageError where the user asks for it and the network computes in another precision or
+    elsewhere than on a processor.
     """
     if wanted == "no":
         return _none("set by you")
-    obstacle = obstacle_of(arithmetic, device, compiles=compiles)
+    obstacle = obstacle_of(arithmetic, device)
     if obstacle:
         if wanted == "yes":
             raise UsageError(
-                f"--winograd yes needs float32 on a processor and no compiling, but {obstacle}: "
-                "leave it out, or set --device cpu, --precision float32 and --compile no."
+                f"--winograd yes needs float32 in channels-last order on a processor, but "
+                f"{obstacle}: leave it out, or set --device cpu, --precision float32 and "
+                "--channels-last."
             )
         return _none(obstacle)
     found = _layers(module, inputs)
@@ -87,17 +86,13 @@ def _none(reason: str) -> Chosen:
     return Chosen(layers=(), reason=reason)
 
 
-def obstacle_of(
-    arithmetic: Arithmetic, device: torch.device = CPU, *, compiles: bool = False
-) -> str:
+def obstacle_of(arithmetic: Arithmetic, device: torch.device = CPU) -> str:
     """Return why PyTorch computes all by itself; empty where hubel's own functions can help."""
     if device.type != "cpu":
         return f"the network computes on {device}"
     if arithmetic.precision != "float32":
         return f"the network computes in {arithmetic.precision}"
-    if not arithmetic.channels_last:
-        return "the network computes on contiguous activations"
-    return "the network is compiled" if compiles else ""
+    return "" if arithmetic.channels_last else "the network computes on contiguous activations"
 
 
 def _name(layer: Layer) -> str:

@@ -7,8 +7,9 @@ So the network itself stays as it is: what is saved, copied, exported and evalua
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
@@ -38,19 +39,31 @@ LEAST_NORMALISED: Final = 1 << 17
 _NAMED_PADDING: Final = {"same": (1, 1), "valid": (0, 0)}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Own:
+    """What hubel computes itself where PyTorch would be slower."""
+
+    layers: tuple[Layer, ...] = ()
+    """Convolutions that go by Winograd's algorithm."""
+    native: bool = False
+    """Whether their transforms, and batch normalisations, go by hubel's functions in C."""
+
+
+NOTHING: Final = Own()
+
+
 def faster(
-    module: nn.Module, layers: Collection[Layer], *, native: bool, compiles: bool
+    module: nn.Module, own: Own, *, compiles: bool = False
 ) -> AbstractContextManager[object]:
     """Return the context in which the steps of `module` run; it can be entered again and again.
 
-    The convolutions in `layers` go by Winograd's algorithm, and clamping in place keeps no copy;
-    where `native` is set, transforms and batch normalisations go by hubel's functions in C. A
-    compiled network is left to its compiler.
+    What `own` says is computed by hubel, and clamping in place keeps no copy. A compiled network is
+    left to its compiler.
     """
     modules = tuple(module.modules())
     gaining = any(isinstance(one, nn.Hardtanh) and one.inplace for one in modules)
-    gaining |= native and any(isinstance(one, nn.BatchNorm2d) for one in modules)
-    return Faster(layers, native=native) if (layers or gaining) and not compiles else nullcontext()
+    gaining |= own.native and any(isinstance(one, nn.BatchNorm2d) for one in modules)
+    return Faster(own) if (own.layers or gaining) and not compiles else nullcontext()
 
 
 class Faster(TorchFunctionMode):
@@ -60,10 +73,10 @@ class Faster(TorchFunctionMode):
     will be is known from the step before. Where another call comes, the clamp is taken back.
     """
 
-    def __init__(self, layers: Iterable[Layer] = (), *, native: bool = False) -> None:
-        """Let the convolutions in `layers` go by Winograd's algorithm."""
+    def __init__(self, own: Own) -> None:
+        """Compute what `own` says."""
         super().__init__()
-        self._layers, self._native = frozenset(layers), native
+        self._layers, self._native = frozenset(own.layers), own.native
         self._following: dict[int, Bounds] = {}
         """Bounds of the clamp after a normalisation, by its weight."""
         self._latest: tuple[Tensor, int, Bounds] | None = None
