@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from hubel.nn.normalised_clamp import (
     UNBOUNDED,
     Bounds,
     Normalisation,
+    can_normalise,
     clamp_later,
     normalised_clamp,
 )
@@ -40,12 +42,26 @@ def pictures(shape: tuple[int, ...], random: torch.Generator) -> Tensor:
     return drawn.contiguous(memory_format=torch.channels_last).requires_grad_()
 
 
+def unclamped(
+    inputs: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor
+) -> Tensor:
+    return F.batch_norm(inputs, mean, variance, weight, bias, True, 0.1, 1e-5)
+
+
 def exact(inputs: Tensor, layer: Normalisation, bounds: Bounds, above: Tensor) -> list[Tensor]:
     """Return output, gradients and running statistics in float64, by PyTorch."""
     mean, variance = torch.zeros_like(layer.bias).double(), torch.ones_like(layer.bias).double()
     x, w, b = (one.detach().double().requires_grad_() for one in (inputs, layer.weight, layer.bias))
-    y = F.batch_norm(x, mean.detach(), variance.detach(), w, b, True, 0.1, 1e-5).clamp(*bounds)
+    y = unclamped(x, w, b, mean, variance).clamp(*bounds)
     return [y.detach(), *torch.autograd.grad(y, (x, w, b), above.double()), mean, variance]
+
+
+def far_from(bounds: Bounds, inputs: Tensor, layer: Normalisation) -> Tensor:
+    """Return where rounding cannot decide on which side of a bound a result lies."""
+    zeros = torch.zeros_like(layer.bias).double()
+    given = (one.detach().double() for one in (inputs, layer.weight, layer.bias))
+    result = unclamped(*given, zeros, zeros.clone())
+    return ((result - bounds[0]).abs() > 1e-4) & ((result - bounds[1]).abs() > 1e-4)
 
 
 @settings(max_examples=30, deadline=None)
@@ -63,7 +79,7 @@ def test_it_is_the_formula_in_float64(
     random = torch.Generator().manual_seed(channels + height * width)
     layer = layer_of(channels, random)
     inputs = pictures((count, channels, height, width), random)
-    above = torch.randn(inputs.shape, generator=random)
+    above = torch.randn(inputs.shape, generator=random) * far_from(bounds, inputs, layer)
     if later:
         found = normalised_clamp(inputs, layer)
         clamp_later(found, bounds)
@@ -134,3 +150,21 @@ def test_what_it_cannot_do_is_refused(inputs: Tensor) -> None:
     layer = layer_of(inputs.shape[1], torch.Generator())
     with pytest.raises(UsageError, match="needs a C compiler, and activations in float32"):
         normalised_clamp(inputs, layer)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"weight": torch.ones(15)},
+        {"bias": torch.ones(32)},
+        {"bias": torch.ones(32)[::2]},
+        {"running_mean": torch.ones(16, dtype=torch.float64)},
+        {"running_mean": None},
+        {"weight": torch.ones(16, device="meta")},
+    ],
+)
+def test_a_layer_that_does_not_fit_is_refused(change: dict[str, Tensor | None]) -> None:
+    inputs = torch.zeros(2, 16, 4, 4).to(memory_format=torch.channels_last)
+    layer = layer_of(16, torch.Generator())
+    assert can_normalise(inputs, layer)
+    assert not can_normalise(inputs, replace(layer, **change))

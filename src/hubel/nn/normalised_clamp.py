@@ -47,17 +47,22 @@ def can_normalise(inputs: Tensor, layer: Normalisation) -> bool:
     """Return whether the functions in C can normalise `inputs`.
 
     They can (n, channels, h, w) in float32 and channels-last order on a processor, with a multiple
-    of 16 channels, and of two values a channel or more.
+    of 16 channels, and of two values a channel or more; all that the layer has must fit to it.
     """
-    return (
-        inputs.ndim == 4
-        and inputs.shape[1] % LANES == 0
-        and inputs.numel() > inputs.shape[1]
-        and inputs.dtype == layer.weight.dtype == torch.float32
-        and inputs.device.type == "cpu"
-        and inputs.is_contiguous(memory_format=torch.channels_last)
-        and library() is not None
+    channels = inputs.shape[1] if inputs.ndim == 4 else 0
+    if not channels or channels % LANES or inputs.numel() <= channels or library() is None:
+        return False
+    if not inputs.is_contiguous(memory_format=torch.channels_last) or _is_foreign(inputs):
+        return False
+    statistics = (layer.running_mean, layer.running_variance)
+    of_layer = [layer.weight, layer.bias, *(one for one in statistics if one is not None)]
+    return len(of_layer) in (2, 4) and not any(
+        one.shape != (channels,) or not one.is_contiguous() or _is_foreign(one) for one in of_layer
     )
+
+
+def _is_foreign(tensor: Tensor) -> bool:
+    return tensor.dtype != torch.float32 or tensor.device.type != "cpu"
 
 
 def normalised_clamp(inputs: Tensor, layer: Normalisation, bounds: Bounds = UNBOUNDED) -> Tensor:

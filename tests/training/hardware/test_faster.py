@@ -163,6 +163,7 @@ def step(network: nn.Module, context: Any) -> list[Tensor]:
     [
         lambda x: F.relu(x, inplace=True),
         lambda x: F.hardtanh(x, 0.0, 6.0, inplace=True),
+        lambda x: F.relu(input=x, inplace=True),
         F.relu,
         lambda x: F.relu(x + x, inplace=True),
         lambda x: x,

@@ -97,7 +97,8 @@ class Faster(TorchFunctionMode):
         """Return what `func` gives."""
         given = kwargs or {}
         bounds = _BOUNDS[func](*args, **given) if func in _BOUNDS else None
-        if bounds is not None and self._latest is not None and self._latest[0] is args[0]:
+        clamped: Any = None if bounds is None else args[0] if args else given["input"]
+        if bounds is not None and self._latest is not None and self._latest[0] is clamped:
             return self._clamped(*self._latest, bounds)
         self._settle()
         answer = None
@@ -107,8 +108,8 @@ class Faster(TorchFunctionMode):
                 answer = winograd_conv2d(*call, native=self._native)
         elif func is F.batch_norm and self._native:
             answer = self._normalised(*args, **given)
-        elif func is F.hardtanh and bounds is not None and _can_clamp(args[0]):
-            answer = clamp_in_place(args[0], *bounds)
+        elif func is F.hardtanh and bounds is not None and _can_clamp(clamped):
+            answer = clamp_in_place(clamped, *bounds)
         return func(*args, **given) if answer is None else answer
 
     def _normalised(
