@@ -36,6 +36,8 @@ def freeze(options: TrainOptions, facts: Facts = FACTS) -> tuple[Settings, Plan]
     draft = draft_settings(options, facts)
     draft.choose("device", "cpu", "hubel", "measured")
     draft.choose("compile", False, "hubel", "measured")
+    draft.choose("winograd", (), "hubel", "measured")
+    draft.choose("native", False, "hubel", "measured")
     draft.choose("precision", "float32", "hubel", "measured")
     draft.choose("channels_last", True, "hubel", "measured")
     draft.choose("threads", 1, "hubel", "measured")

@@ -122,13 +122,13 @@ class _Listener(TorchFunctionMode):
 
 
 def _layers(module: nn.Module, inputs: Tensor) -> dict[Layer, tuple[int, int]]:
-    """Return the layers that can, as a step on two pictures calls them, with their padding."""
+    """Return the layers that can, as evaluating two pictures calls them, with their padding."""
     states, listener = random_state(CPU), _Listener()
-    twin = copy.deepcopy(module).train()
+    twin = copy.deepcopy(module).eval()
     try:
         with listener, torch.no_grad():
             twin(inputs[:2])
-    except Exception:  # noqa: BLE001 - what a network raises, its first step says better
+    except Exception:  # noqa: BLE001 - what a network raises is said of its first step
         return {}
     finally:
         set_random_state(CPU, states)
