@@ -167,7 +167,7 @@ def _section(
         f"{task.steps} steps a pass, {task.epochs} passes, on {pictures}; validation is not "
         "counted, memory is that of all processes (shared pages counted once). The ceiling is the "
         "same step on batches in memory, computed as hubel chooses to compute it (plain: with "
-        "PyTorch's own convolutions and clamping), SGD with Nesterov's momentum; hubel has "
+        "PyTorch's own functions), SGD with Nesterov's momentum; hubel has "
         "`--optimizer nesterov` and else its defaults. Arms take turns. "
         f"{busiest(found)}",
         header=(

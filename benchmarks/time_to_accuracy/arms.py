@@ -94,8 +94,8 @@ RECIPES: Final = (
         variant="best",
         epochs=(1,),
         note="the guide's network with batch normalisation, flips, AdamW, warm-up and "
-        "cosine, averaged weights, jit_compile, steps_per_execution 8; mixed_bfloat16 where the "
-        "processor has it",
+        "cosine, averaged weights, jit_compile, steps_per_execution 8; mixed_bfloat16 where it "
+        "is faster",
     ),
     Recipe(
         peer="ultralytics",
@@ -111,8 +111,7 @@ RECIPES: Final = (
         variant="best",
         epochs=(1,),
         note="channels-last, one channel, batch 128, mild crops, 1 epoch of warm-up, averaged "
-        "weights (the better of both counts), a worker a processor; bfloat16 where the processor "
-        "has it",
+        "weights (the better of both counts), a worker a processor; bfloat16 where it is faster",
     ),
 )
 

@@ -34,7 +34,6 @@ static inline lanes clamped(lanes value, float low, float high) {
     return (lanes)(((masks)lows & under) | ((masks)highs & over) | ((masks)value & ~(under | over)));
 }
 
-
 static inline void flush(const lanes *sums, double *totals, long channel, long count) {
     for (long k = 0; k < count; k++)
         for (long i = 0; i < LANES; i++) totals[channel + k * LANES + i] += sums[k][i];
