@@ -59,6 +59,6 @@ def test_large_and_small_numbers_have_powers() -> None:
 
 
 def test_settings_are_shown_as_they_are_written() -> None:
-    values = [None, True, 0.1 + 0.2, 3, "", ["a", 1], {"k": None}, []]
-    shown = ["none", "yes", "0.3", "3", "(empty)", "a, 1", "k: none", "none"]
+    values = [None, True, 0.1 + 0.2, 3, "", ["a", 1], {"k": None}, [], [(64, 8), [3, 8]]]
+    shown = ["none", "yes", "0.3", "3", "(empty)", "a, 1", "k: none", "none", "64, 8; 3, 8"]
     assert [setting(v) for v in values] == shown

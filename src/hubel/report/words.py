@@ -128,6 +128,8 @@ def setting(value: Any) -> str:
             return str(value)
         case str():
             return value or "(empty)"
+        case [list() | tuple(), *_]:
+            return "; ".join(setting(item) for item in value)
         case list() | tuple():
             return ", ".join(setting(item) for item in value) or "none"
         case dict():
