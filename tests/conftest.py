@@ -20,5 +20,6 @@ atexit.register(shutil.rmtree, _CACHE, ignore_errors=True)
 def measurements_are_kept() -> Iterator[None]:
     """Other tests keep the processors busy, and yet the same run shall choose the same again."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hubel.training.hardware.arithmetic.BUSY", 2.0)
+        for module in ("arithmetic", "convolutions"):
+            patch.setattr(f"hubel.training.hardware.{module}.BUSY", 2.0)
         yield

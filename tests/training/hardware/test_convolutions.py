@@ -14,6 +14,7 @@ from hubel.options.train import Winograd
 from hubel.training.hardware import convolutions, store
 from hubel.training.hardware.arithmetic import Arithmetic
 from hubel.training.hardware.convolutions import Chosen, choose_winograd, time_convolution
+from hubel.training.hardware.load import BUSY
 from hubel.training.hardware.machine import Machine
 from hubel.training.hardware.store import Convolved, Store
 
@@ -42,6 +43,7 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     machine = Machine(processor="Abacus", device="cpu", torch="2.14", threads=1, rates=())
     monkeypatch.setenv("HUBEL_CACHE", str(tmp_path))
     monkeypatch.setattr(store, "measure_machine", lambda _device: machine)
+    monkeypatch.setattr(convolutions, "LEAST_OPERATIONS", 0)
 
 
 @pytest.fixture
@@ -71,12 +73,36 @@ def test_the_layers_that_gain_clearly_are_chosen(timed: list[Any]) -> None:
 def test_a_layer_is_measured_once_and_not_kept_of_a_busy_machine(
     timed: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(convolutions, "BUSY", BUSY)
     with monkeypatch.context() as busy:
         busy.setattr(convolutions.Load, "others", lambda _self: 0.5)
         choose()
     monkeypatch.setattr(convolutions.Load, "others", lambda _self: 0.0)
     assert choose() == choose()
     assert len(timed) == 4
+
+
+def test_what_another_process_measured_meanwhile_counts(
+    timed: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, first = Store(CPU), choose()
+    monkeypatch.setattr(
+        convolutions, "time_convolution", lambda *_: Convolved(direct_ms=1.0, winograd_ms=9.0)
+    )
+    assert choose_winograd("auto", network(), INPUTS, PLAIN, mine) == first
+    assert len(timed) == 2
+
+
+def test_small_layers_are_left_to_pytorch(
+    timed: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operations = 2 * 9 * 3 * 4 * 8 * 8 * len(INPUTS)  # The second layer has fewer.
+    monkeypatch.setattr(convolutions, "LEAST_OPERATIONS", operations)
+    assert not choose().layers
+    assert [layer for layer, *_ in timed] == [FIRST]
+    monkeypatch.setattr(convolutions, "LEAST_OPERATIONS", operations + 1)
+    assert "too small" in choose().reason
+    assert choose("yes").layers == (FIRST, SECOND)
 
 
 def test_what_the_user_sets_stands(timed: list[Any]) -> None:

@@ -28,6 +28,8 @@ from hubel.training.hardware.store import Convolved, Store
 ROUNDS: Final = 3
 MOST_OPERATIONS: Final = 4e9
 """Multiplications and additions of a timed convolution: it is given so many pictures at most."""
+LEAST_OPERATIONS: Final = 5e7
+"""Of a layer in a step: below, it takes under a millisecond or two, and noise would choose."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +50,9 @@ def choose_winograd(
 ) -> Chosen:
     """Choose the convolutions of `module` on `inputs` (n, c, h, w) that go by Winograd's algorithm.
 
-    A layer does where convolution and gradients take less by `GAIN` so, as measured once a layer
-    and number of threads, and kept unless the machine was busy. Weights, random state and threads
-    are left as they were.
+    A layer of at least `LEAST_OPERATIONS` does where convolution and gradients take less by `GAIN`
+    so, as measured once a layer and number of threads, and kept unless the machine was busy.
+    Weights, random state and threads are left as they were.
     Errors: UsageError where the user asks for it and the network computes in another precision or
     elsewhere than on a processor.
     """
@@ -70,6 +72,13 @@ def choose_winograd(
         return _none("no convolution has 3×3 taps and stride 1")
     if wanted == "yes":
         return Chosen(layers=tuple(found), reason="set by you")
+    found = {
+        layer: padding
+        for layer, padding in found.items()
+        if _operations(layer) * len(inputs) >= LEAST_OPERATIONS
+    }
+    if not found:
+        return _none("convolutions with 3×3 taps and stride 1 are too small here to gain")
     timed = _timed(found, len(inputs), arithmetic, store)
     layers = tuple(one for one, ms in timed.items() if ms.winograd_ms * GAIN < ms.direct_ms)
     told = ", ".join(
@@ -141,31 +150,39 @@ def _timed(
     """Return how long each layer takes, as kept or as measured now."""
     load, before = Load(), torch.get_num_threads()
     native = "" if library() is None else ", compiled"
+    keys: dict[Layer, str] = {}
+    known: dict[str, Convolved] = {}
     new: dict[str, Convolved] = {}
-    timed: dict[Layer, Convolved] = {}
     states = random_state(CPU)
     try:
         torch.set_num_threads(arithmetic.threads)
         for layer, padding in layers.items():
             pictures = _pictures(layer, most)
             key = f"{pictures} × {_name(layer)}, {arithmetic.threads} threads{native}"
-            known = store.convolved(key)
-            if known is None:
-                known = new[key] = time_convolution(layer, padding, pictures)
-            timed[layer] = known
+            kept = store.convolved(key)
+            if kept is None:
+                new[key] = time_convolution(layer, padding, pictures)
+            else:
+                known[key] = kept
+            keys[layer] = key
     finally:
         torch.set_num_threads(before)
         set_random_state(CPU, states)
     if new and load.others() < BUSY:
-        store.keep_convolved(new)
-    return timed
+        new = store.keep_convolved(new)
+    known |= new
+    return {layer: known[key] for layer, key in keys.items()}
 
 
 def _pictures(layer: Layer, most: int) -> int:
     """Return on how many pictures a layer is timed."""
+    return max(1, min(most, int(MOST_OPERATIONS / _operations(layer))))
+
+
+def _operations(layer: Layer) -> int:
+    """Return a layer's multiplications and additions for one picture."""
     channels, outputs, height, width = layer
-    operations = 2 * TAPS * TAPS * channels * outputs * height * width
-    return max(1, min(most, int(MOST_OPERATIONS / operations)))
+    return 2 * TAPS * TAPS * channels * outputs * height * width
 
 
 def time_convolution(layer: Layer, padding: tuple[int, int], pictures: int) -> Convolved:

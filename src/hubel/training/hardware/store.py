@@ -126,12 +126,14 @@ class Store:
         """Return how long a convolution takes; None where it was not measured."""
         return self.known.convolved.get(key)
 
-    def keep_convolved(self, found: dict[str, Convolved]) -> None:
-        """Keep how long convolutions take."""
+    def keep_convolved(self, found: dict[str, Convolved]) -> dict[str, Convolved]:
+        """Keep how long convolutions take; where another process was first, its figures count."""
         latest = self._latest()
+        known = {name: latest.convolved.get(name, one) for name, one in found.items()}
         rest = {name: one for name, one in latest.convolved.items() if name not in found}
-        self.known = replace(latest, convolved=_newest({**rest, **found}))
+        self.known = replace(latest, convolved=_newest({**rest, **known}))
         self._write()
+        return known
 
     def _latest(self) -> Known:
         """Return the file's content, which another process may have added to, else one's own."""
