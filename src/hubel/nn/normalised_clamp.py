@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from hubel.errors import UsageError
-from hubel.nn.native import LANES, Task, address, library
+from hubel.nn.native import LANES, Task, address, functions, library
 
 Bounds = tuple[float, float]
 UNBOUNDED: Bounds = (-math.inf, math.inf)
@@ -91,15 +91,9 @@ def clamp_later(outputs: Tensor, bounds: Bounds) -> None:
     computed.bounds = bounds
     scale, offset = factors[2], factors[3]
     with torch.no_grad():
-        _functions().scale_and_clamp(
+        functions().scale_and_clamp(
             *map(address, (inputs, scale, offset, outputs)), byref(_task(inputs, bounds))
         )
-
-
-def _functions() -> Any:
-    functions = library()
-    assert functions is not None
-    return functions
 
 
 def _task(inputs: Tensor, bounds: Bounds, momentum: float = 0.0, epsilon: float = 0.0) -> Task:
@@ -123,7 +117,7 @@ class _NormalisedClamp(torch.autograd.Function):
         factors = inputs.new_empty(4, inputs.shape[1])
         statistics = layer.running_mean, layer.running_variance
         _require(
-            _functions().normalise(
+            functions().normalise(
                 *map(address, (inputs, weight, bias, *statistics, factors, outputs)),
                 byref(_task(inputs, bounds, layer.momentum, layer.epsilon)),
             )
@@ -142,7 +136,7 @@ class _NormalisedClamp(torch.autograd.Function):
         gradient = gradient.contiguous(memory_format=torch.channels_last)
         below, of_weight, of_bias = map(torch.empty_like, (inputs, weight, bias))
         _require(
-            _functions().normalise_back(
+            functions().normalise_back(
                 *map(address, (inputs, gradient, factors, below, of_weight, of_bias)),
                 byref(_task(inputs, ctx.bounds)),
             )

@@ -25,21 +25,22 @@ from torch import Tensor
 from hubel.results.cache_folder import cache_folder
 
 LANES: Final = 16
-"""Channels must be a multiple of it."""
+"""Channels must be a multiple of it. The functions' vectors have so many numbers."""
 SWITCH: Final = "HUBEL_NATIVE"
 """Environment variable; 0 compiles nothing."""
 COMPILERS: Final = ("cc", "gcc", "clang")
 LONGEST_S: Final = 60.0
 _SOURCES: Final = tuple(
-    Path(__file__).with_name(name) for name in ("normalisation.c", "winograd.c")
+    Path(__file__).with_name(f"{name}.c") for name in ("normalisation", "winograd")
 )
-_FLAGS: Final = ("-O3", "-std=gnu11", "-fopenmp", "-fPIC", "-shared")
+_HEADER: Final = Path(__file__).with_name("lanes.h")
+_FLAGS: Final = ("-O3", "-std=gnu11", "-fopenmp", "-fPIC", "-shared", f"-DLANES={LANES}")
 _TUNED: Final = {"x86_64": "-march=native", "aarch64": "-mcpu=native"}
 _NUMBERS: Final = ctypes.c_void_p
 _WINOGRAD: Final = ("input_tiles", "output_tiles", "join_outputs", "add_inputs")
 
 
-class Shape(ctypes.Structure):
+class Tiled(ctypes.Structure):
     """How `winograd.c` is told of pictures and tiles."""
 
     _fields_ = [
@@ -64,6 +65,13 @@ class Task(ctypes.Structure):
 def address(tensor: Tensor | None) -> int | None:
     """Return where the numbers of a contiguous tensor begin."""
     return None if tensor is None else tensor.data_ptr()
+
+
+def functions() -> ctypes.CDLL:
+    """Return the functions where it is known that there are some."""
+    found = library()
+    assert found is not None
+    return found
 
 
 @cache
@@ -92,7 +100,7 @@ def library() -> ctypes.CDLL | None:
 def _declare(loaded: ctypes.CDLL) -> None:
     """Say what the functions take and give."""
     for name in _WINOGRAD:
-        getattr(loaded, name).argtypes = _NUMBERS, _NUMBERS, ctypes.POINTER(Shape)
+        getattr(loaded, name).argtypes = _NUMBERS, _NUMBERS, ctypes.POINTER(Tiled)
         getattr(loaded, name).restype = None
     task = ctypes.POINTER(Task)
     loaded.normalise.argtypes = *(_NUMBERS,) * 7, task
@@ -111,7 +119,7 @@ def _loaded(path: Path) -> ctypes.CDLL | None:
 
 def _digest(command: list[str]) -> str:
     """Return what the library depends on: source, command, and the instructions that are here."""
-    found = hashlib.sha256(b"".join(path.read_bytes() for path in _SOURCES))
+    found = hashlib.sha256(b"".join(path.read_bytes() for path in (*_SOURCES, _HEADER)))
     found.update(repr((command, platform.machine(), platform.libc_ver())).encode())
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()

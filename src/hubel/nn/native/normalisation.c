@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LANES 16
+#include "lanes.h"
+
 #define WIDE 4
 #define BLOCK 256
 
-typedef float lanes __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
 typedef int masks __attribute__((vector_size(LANES * sizeof(int))));
 
 typedef struct {

@@ -4,11 +4,10 @@
    tile = (picture * rows + row) * columns + column. Channels are a multiple of LANES. What a tile
    reaches beyond a picture is read as zero and not written. */
 
-#define LANES 16
+#include "lanes.h"
+
 #define IN 6
 #define OUT 4
-
-typedef float lanes __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
 
 typedef struct {
     long pictures, height, width, channels;

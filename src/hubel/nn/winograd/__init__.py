@@ -29,7 +29,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from hubel.errors import UsageError
-from hubel.nn.native import library
+from hubel.nn.native import functions
 from hubel.nn.winograd.by_c import ByC, has_c
 from hubel.nn.winograd.by_torch import ByTorch, matrices
 from hubel.nn.winograd.tiling import IN, TAPS, Tiling, Workspace
@@ -78,9 +78,7 @@ class _Transforms(Protocol):
 def _transforms(tiling: Tiling, work: Workspace, like: Tensor, *, native: bool) -> _Transforms:
     plain = like.dtype == torch.float32 and like.device.type == "cpu"
     if native and plain and has_c(tiling.inputs, tiling.outputs):
-        functions = library()
-        assert functions is not None
-        return ByC(tiling, work, functions)
+        return ByC(tiling, work, functions())
     return ByTorch(tiling, work, like)
 
 

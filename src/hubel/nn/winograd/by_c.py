@@ -7,7 +7,7 @@ import ctypes
 import torch
 from torch import Tensor
 
-from hubel.nn.native import LANES, Shape, library
+from hubel.nn.native import LANES, Tiled, library
 from hubel.nn.winograd.tiling import IN, Tiling, Workspace
 
 
@@ -62,7 +62,7 @@ class ByC:
         self, pictures: int, size: tuple[int, int], channels: int, padding: tuple[int, int]
     ) -> ctypes.Structure:
         threads = torch.get_num_threads()
-        return Shape(pictures, *size, channels, *self._tiling.tiles, *padding, threads)
+        return Tiled(pictures, *size, channels, *self._tiling.tiles, *padding, threads)
 
 
 def _addresses(*tensors: Tensor) -> tuple[int, ...]:
