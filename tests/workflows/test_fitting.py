@@ -16,6 +16,7 @@ from hubel.errors import UsageError
 from hubel.results import Run
 from hubel.results.files import write_json
 from hubel.training.events import StepEvent
+from hubel.training.hardware.arithmetic import Wishes
 from hubel.training.hardware.memory import Fit
 from hubel.training.loop import Interrupted
 from hubel.workflows import fitting, resuming
@@ -98,6 +99,7 @@ def test_a_batch_that_does_not_fit_is_computed_in_parts(
         ({"device": "gpu"}, "--device takes auto, cpu, cuda, cuda:NUMBER or mps, not 'gpu'"),
         ({"device": "cuda:77"}, "--device cuda:77: PyTorch .* finds these GPUs"),
         ({"winograd": "yes", "precision": "bfloat16"}, "--winograd yes needs float32"),
+        ({"winograd": "yes", "channels_last": False}, "--winograd yes needs .* contiguous"),
         ({"winograd": "yes", "compile": "yes"}, "--winograd yes does not go with a compiled"),
         ({"micro_batch": 0}, "--micro-batch takes a number 1 or more, not 0"),
     ],
@@ -108,6 +110,19 @@ def test_what_is_not_there_is_refused_and_leaves_no_folder(
     with pytest.raises(UsageError, match=message):
         hubel.train(folder, out=tmp_path / "run", **QUICK, **options)
     assert not (tmp_path / "run").exists()
+
+
+def test_winograd_brings_the_arithmetic_that_it_needs(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wished: list[Wishes] = []
+    real = fitting.choose_arithmetic
+    monkeypatch.setattr(
+        fitting, "choose_arithmetic", lambda *given: (wished.append(given[2]), real(*given))[1]
+    )
+    run = hubel.train(folder, out=tmp_path / "run", winograd="yes", **QUICK)
+    assert wished == [Wishes(precision="float32", channels_last=True)]
+    assert run.plan()["winograd"]
 
 
 def test_other_verbs_refuse_a_device_that_is_not_there(folder: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ cheapest update.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 import torch
 import torchvision
@@ -15,11 +16,10 @@ from passes import Passes
 from speaking import say, say_versions
 from torch.nn import functional
 
-from hubel.nn.native import library
 from hubel.training.hardware.arithmetic import Wishes, choose_arithmetic
-from hubel.training.hardware.convolutions import choose_winograd
+from hubel.training.hardware.convolutions import choose_winograd, likely_own
 from hubel.training.hardware.devices import CPU
-from hubel.training.hardware.faster import Own, faster
+from hubel.training.hardware.faster import NOTHING, faster
 from hubel.training.hardware.heap import keep_heap
 from hubel.training.hardware.store import Store
 from hubel.training.outputs import forward, logits_of
@@ -42,7 +42,8 @@ def main() -> None:
     shape = given.batch, 3, given.size, given.size
     store = Store(CPU)
     pictures = torch.randn(shape)
-    arithmetic = choose_arithmetic(network, pictures, Wishes(), store)
+    own = NOTHING if given.plain else likely_own("auto", network, pictures, Wishes(), store)
+    arithmetic = choose_arithmetic(network, pictures, Wishes(), store, own=own)
     chosen = choose_winograd("no" if given.plain else "auto", network, pictures, arithmetic, store)
     torch.set_num_threads(arithmetic.threads)
     layout = torch.channels_last if arithmetic.channels_last else torch.contiguous_format
@@ -50,8 +51,7 @@ def main() -> None:
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, nesterov=True)
     inputs = [torch.randn(shape).to(memory_format=layout) for _ in range(min(8, given.steps))]
     targets = torch.randint(10, (given.batch,))
-    own = Own(layers=chosen.layers, native=library() is not None)
-    computing = faster(network, own, compiles=given.plain)
+    computing = faster(network, replace(own, layers=chosen.layers), compiles=given.plain)
     passes = Passes()
     for _ in range(given.epochs):
         passes.start()

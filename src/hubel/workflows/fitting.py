@@ -15,7 +15,7 @@ from hubel.training.duration import parse_duration
 from hubel.training.halving import half
 from hubel.training.hardware.arithmetic import Arithmetic, Wishes, choose_arithmetic
 from hubel.training.hardware.compiling import choose_compile
-from hubel.training.hardware.convolutions import choose_winograd, obstacle_of
+from hubel.training.hardware.convolutions import choose_winograd, likely_own, obstacle_of
 from hubel.training.hardware.devices import choose_device
 from hubel.training.hardware.faster import Own
 from hubel.training.hardware.memory import Fit, fit_memory
@@ -55,18 +55,23 @@ def fit_to_machine(subject: Subject) -> None:
         subject.watcher.said(f"{store.known.machine.sentence()} Kept in {store.path}.")
     side = draft["size"]
     shape = (draft["channels"], side, side)
-    wishes = Wishes(
-        precision=options.precision,
-        channels_last=options.channels_last,
-        threads=options.threads,
-    )
+    wishes = _wishes(options)
     most = min(draft["micro_batch"], MOST_TIMED)
-    arithmetic, inputs = _arithmetic(subject.module, (most, *shape), wishes, store, device)
+    arithmetic, inputs = _arithmetic(subject, (most, *shape), wishes, store, device)
     torch.set_num_threads(arithmetic.threads)
     for name in ("precision", "channels_last", "threads"):
         chosen_by: ChosenBy = "user" if getattr(options, name) is not None else "hubel"
         draft.choose(name, getattr(arithmetic, name), chosen_by, arithmetic.reason)
     _choose_functions(subject, inputs, arithmetic, store, device)
+
+
+def _wishes(options: TrainOptions) -> Wishes:
+    """Return what the user has set, and what goes with it."""
+    precision, channels_last = options.precision, options.channels_last
+    if options.winograd == "yes":
+        precision = precision or "float32"
+        channels_last = True if channels_last is None else channels_last
+    return Wishes(precision=precision, channels_last=channels_last, threads=options.threads)
 
 
 def _choose_functions(
@@ -110,7 +115,7 @@ def _native(obstacle: str) -> tuple[bool, str]:
 
 
 def _arithmetic(
-    module: nn.Module,
+    subject: Subject,
     shape: tuple[int, ...],
     wishes: Wishes,
     store: Store,
@@ -121,7 +126,11 @@ def _arithmetic(
     while True:
         inputs = torch.zeros(pictures, *rest)
         try:
-            return choose_arithmetic(module, inputs, wishes, store, device), inputs
+            own = likely_own(
+                subject.options.winograd, subject.module, inputs, wishes, store, device
+            )
+            found = choose_arithmetic(subject.module, inputs, wishes, store, device, own)
+            return found, inputs
         except Exception as error:
             if pictures == 1 or not memory_ran_out(error):
                 raise

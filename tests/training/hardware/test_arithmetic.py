@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from hubel.training.hardware.arithmetic import (
     network_key,
     time_steps,
 )
+from hubel.training.hardware.faster import NOTHING, Own
 from hubel.training.hardware.machine import Machine, Rate
 from hubel.training.hardware.store import Store, Timed, Timing
 
@@ -43,7 +45,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, times: dict[Candidate, float]) -> l
     """Let the candidates take these times; returns a list that grows with each measurement."""
     calls: list[int] = []
 
-    def time_them(_module: Any, _inputs: Any, candidates: list[Candidate], _device: Any) -> Timed:
+    def time_them(_module: Any, _inputs: Any, candidates: list[Candidate], *_: Any) -> Timed:
         calls.append(len(candidates))
         return Timed(
             pictures=4,
@@ -80,6 +82,36 @@ def test_nothing_is_changed_by_measuring() -> None:
     assert [(t.precision, t.channels_last, t.threads) for t in found.timings] == candidates
 
 
+def test_each_computes_as_it_would_in_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    helped: list[Own] = []
+
+    def note(_module: nn.Module, own: Own) -> nullcontext[None]:
+        helped.append(own)
+        return nullcontext()
+
+    monkeypatch.setattr(arithmetic, "faster", note)
+    own = Own(layers=((1, 4, 8, 8),))
+    kinds: list[Candidate] = [("float32", True, 1), ("bfloat16", True, 1), ("float32", False, 1)]
+    time_steps(network(), PICTURES, kinds, own=own)
+    assert helped == [own, NOTHING, NOTHING]
+
+
+def test_what_hubel_computes_itself_is_measured_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = pretend(monkeypatch, {("float32", True, 1): 10.0, ("float32", False, 1): 5.0})
+    for own in (NOTHING, Own(native=True), NOTHING, Own(native=True)):
+        choose_arithmetic(network(), PICTURES, Wishes(), Store(CPU), own=own)
+    assert calls == [2, 2]
+
+
+def test_the_fastest_step_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = {True: iter([9.0, 3.0, 9.0, 9.0, 9.0, 9.0]), False: iter([5.0] * 9)}
+    monkeypatch.setattr(arithmetic, "_few_enough", lambda _ways, pictures, _usual: pictures)
+    monkeypatch.setattr(arithmetic, "_step_s", lambda _ways, _few, one: next(seconds[one[1]]))
+    monkeypatch.setattr(arithmetic, "LONGEST_S", 1e9)
+    found = time_steps(network(), PICTURES, [("float32", True, 1), ("float32", False, 1)])
+    assert [timing.ms for timing in found.timings] == [3000.0, 5000.0]
+
+
 def test_candidates_take_turns_and_the_hopeless_are_dropped() -> None:
     asked: list[Candidate] = []
     fast, middle, slow = ("float32", True, 2), ("float32", True, 1), ("bfloat16", True, 1)
@@ -107,7 +139,7 @@ def test_a_long_measurement_ends_after_two_rounds(monkeypatch: pytest.MonkeyPatc
 def test_slow_networks_are_timed_on_fewer_pictures(
     monkeypatch: pytest.MonkeyPatch, picture_s: float, expected: int
 ) -> None:
-    monkeypatch.setattr(arithmetic, "_step_s", lambda _twins, few, _usual: picture_s * len(few))
+    monkeypatch.setattr(arithmetic, "_step_s", lambda _ways, few, _usual: picture_s * len(few))
     few = arithmetic._few_enough({}, torch.zeros(64, 1, 1, 1), ("float32", True, 1))
     assert len(few) == expected
 

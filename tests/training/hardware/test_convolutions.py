@@ -12,8 +12,14 @@ from torch import nn
 from hubel.errors import UsageError
 from hubel.options.train import Winograd
 from hubel.training.hardware import convolutions, store
-from hubel.training.hardware.arithmetic import Arithmetic
-from hubel.training.hardware.convolutions import Chosen, choose_winograd, time_convolution
+from hubel.training.hardware.arithmetic import Arithmetic, Wishes
+from hubel.training.hardware.convolutions import (
+    Chosen,
+    choose_winograd,
+    likely_own,
+    time_convolution,
+)
+from hubel.training.hardware.faster import NOTHING, Own
 from hubel.training.hardware.load import BUSY
 from hubel.training.hardware.machine import Machine
 from hubel.training.hardware.store import Convolved, Store
@@ -146,6 +152,23 @@ def test_weights_random_state_and_threads_are_left_alone() -> None:
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.get_num_threads() == threads
     assert all(torch.equal(before[name], one) for name, one in module.state_dict().items())
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_what_is_likely_is_known_before_the_arithmetic(
+    timed: list[Any], monkeypatch: pytest.MonkeyPatch, *, native: bool
+) -> None:
+    monkeypatch.setattr(convolutions, "library", lambda: object() if native else None)
+    found = likely_own("auto", network(), INPUTS, Wishes(threads=1), Store(CPU))
+    assert found == Own(layers=(SECOND,), native=native)
+    assert choose() == choose()
+    assert len(timed) == 2  # The choice that follows measures nothing again.
+
+
+@pytest.mark.parametrize("wishes", [Wishes(precision="bfloat16"), Wishes(channels_last=False)])
+def test_nothing_is_likely_where_it_cannot_be(timed: list[Any], wishes: Wishes) -> None:
+    assert likely_own("yes", network(), INPUTS, wishes, Store(CPU)) == NOTHING
+    assert timed == []
 
 
 def test_both_ways_are_timed() -> None:

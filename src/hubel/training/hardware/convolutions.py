@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,9 +18,18 @@ from hubel.nn.native import library
 from hubel.nn.winograd import winograd_conv2d
 from hubel.nn.winograd.tiling import TAPS
 from hubel.options.train import Winograd
-from hubel.training.hardware.arithmetic import GAIN, Arithmetic
+from hubel.training.hardware.arithmetic import GAIN, Arithmetic, Wishes
 from hubel.training.hardware.devices import CPU, random_state, set_random_state
-from hubel.training.hardware.faster import Call, Layer, layer_of, three_by_three
+from hubel.training.hardware.faster import (
+    NOTHING,
+    Call,
+    Layer,
+    Own,
+    layer_of,
+    obstacle,
+    three_by_three,
+)
+from hubel.training.hardware.limits import usable_threads
 from hubel.training.hardware.load import BUSY, Load
 from hubel.training.hardware.store import Convolved, Store
 
@@ -87,7 +95,7 @@ def choose_winograd(
     )
     return Chosen(
         layers=layers,
-        reason=f"median of a convolution and its gradients: {told}",
+        reason=f"fastest of {ROUNDS} convolutions with their gradients: {told}",
     )
 
 
@@ -95,13 +103,31 @@ def _none(reason: str) -> Chosen:
     return Chosen(layers=(), reason=reason)
 
 
+def likely_own(
+    wanted: Winograd,
+    module: nn.Module,
+    inputs: Tensor,
+    wishes: Wishes,
+    store: Store,
+    device: torch.device = CPU,
+) -> Own:
+    """Return what hubel will compute itself if the arithmetic is the usual one, not yet chosen."""
+    usual = Arithmetic(
+        precision=wishes.precision or "float32",
+        channels_last=wishes.channels_last is not False,
+        threads=wishes.threads or usable_threads(),
+        step_ms=0.0,
+        reason="",
+    )
+    if obstacle_of(usual, device):
+        return NOTHING
+    layers = choose_winograd(wanted, module, inputs, usual, store, device).layers
+    return Own(layers=layers, native=library() is not None)
+
+
 def obstacle_of(arithmetic: Arithmetic, device: torch.device = CPU) -> str:
     """Return why PyTorch computes all by itself; empty where hubel's own functions can help."""
-    if device.type != "cpu":
-        return f"the network computes on {device}"
-    if arithmetic.precision != "float32":
-        return f"the network computes in {arithmetic.precision}"
-    return "" if arithmetic.channels_last else "the network computes on contiguous activations"
+    return obstacle(arithmetic.precision, arithmetic.channels_last, device)
 
 
 def _name(layer: Layer) -> str:
@@ -186,7 +212,7 @@ def _operations(layer: Layer) -> int:
 
 
 def time_convolution(layer: Layer, padding: tuple[int, int], pictures: int) -> Convolved:
-    """Time a convolution and its gradients both ways, in turns; the medians count."""
+    """Time a convolution and its gradients both ways, in turns; the fastest of each counts."""
     channels, outputs, height, width = layer
     shapes = (pictures, channels, height, width), (outputs, channels, TAPS, TAPS)
     inputs, weight = (
@@ -205,5 +231,4 @@ def time_convolution(layer: Layer, padding: tuple[int, int], pictures: int) -> C
             torch.autograd.grad(given, (inputs, weight), given.detach())
             if number >= 0:
                 measured.append((time.perf_counter() - started) * 1e3)
-    direct, winograd = (statistics.median(measured) for measured in times)
-    return Convolved(direct_ms=direct, winograd_ms=winograd)
+    return Convolved(direct_ms=min(times[0]), winograd_ms=min(times[1]))

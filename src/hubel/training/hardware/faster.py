@@ -28,6 +28,7 @@ from hubel.nn.normalised_clamp import (
 )
 from hubel.nn.winograd import winograd_conv2d
 from hubel.nn.winograd.tiling import TAPS
+from hubel.options.train import Precision
 
 Layer = tuple[int, int, int, int]
 """A convolution of 3 × 3 taps: channels of input and output, height and width of the input."""
@@ -50,6 +51,15 @@ class Own:
 
 
 NOTHING: Final = Own()
+
+
+def obstacle(precision: Precision, channels_last: bool, device: torch.device) -> str:
+    """Return why PyTorch computes all by itself; empty where hubel's own functions can help."""
+    if device.type != "cpu":
+        return f"the network computes on {device}"
+    if precision != "float32":
+        return f"the network computes in {precision}"
+    return "" if channels_last else "the network computes on contiguous activations"
 
 
 def faster(

@@ -33,7 +33,7 @@ class Timing:
     channels_last: bool
     threads: int
     ms: float
-    """Median."""
+    """Of the fastest step."""
 
     def name(self) -> str:
         """Return the way of computing in words."""
@@ -67,7 +67,7 @@ class Convolved:
     """How long a convolution and its gradients take."""
 
     direct_ms: float
-    """Median, as PyTorch computes them."""
+    """Of the fastest time, as PyTorch computes them."""
     winograd_ms: float
 
 
