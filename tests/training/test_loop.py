@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,28 @@ def test_the_log_adds_up(tmp_path: Path) -> None:
         assert 0 <= row.train_score <= 1
         assert row.train_score == accuracies[4 * number + 3]
         assert row.lr == trainer.updater.schedule.at(row.step - 1)
+
+
+def test_validation_and_saving_slow_no_pass_down_but_count_for_the_training(tmp_path: Path) -> None:
+    rows: list[EpochRow] = []
+
+    class Slow(Observer):
+        def saved(self, path: Path) -> None:
+            time.sleep(1.0)
+
+        def passed(self, row: EpochRow) -> None:
+            rows.append(row)
+            time.sleep(1.0)
+
+    trainer = make_trainer(tmp_path, steps=8)
+    trainer.observers = [Slow()]
+    validate = trainer.validate
+    assert validate is not None
+    trainer.validate = lambda module: (time.sleep(1.0), validate(module))[1]
+    trainer.train()
+    assert all(PICTURES / row.pictures_per_s < 1.0 for row in rows)
+    assert rows[0].seconds > 1.0
+    assert rows[1].seconds > rows[0].seconds + 3.0
 
 
 def test_accumulated_batches_are_one_large_batch(tmp_path: Path) -> None:

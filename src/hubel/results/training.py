@@ -26,8 +26,9 @@ class EpochRow:
     """NaN where there is no validation split."""
     val_score: float
     pictures_per_s: float
+    """While steps were taken: validation and saving are left out."""
     waiting_share: float
-    """Share of the time in which the network waited for pictures."""
+    """Share of that time in which the network waited for pictures."""
     seconds: float
     """Since the start, interruptions left out."""
 

@@ -164,6 +164,7 @@ class Trainer:
         if self.body is not None:
             self.body.freeze(frozen=frozen)
         self.stepper.begin()
+        self._tick()  # What was saved since the pass before is no part of this one.
         feed = Feed(self.loader, done, settings.accumulate, self.device)
         try:
             more = True
