@@ -168,7 +168,8 @@ def _section(
         "counted, memory is that of all processes (shared pages counted once). The ceiling is the "
         "same step on batches in memory, computed as hubel chooses to compute it (plain: with "
         "PyTorch's own functions), SGD with Nesterov's momentum; hubel has "
-        "`--optimizer nesterov` and else its defaults. Arms take turns. "
+        "`--optimizer nesterov` and else its defaults. Arms take turns; one whose program did not "
+        "change is not run again, so that repeats can lie hours apart. "
         f"{busiest(found)}",
         header=(
             "arm",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from hubel.data import batching
 from hubel.data.augmentation import Augmentation
 from hubel.data.batching import BATCHES_AHEAD, BatchLoader, Share
 from hubel.data.preprocessing import Preprocessing
@@ -189,6 +192,34 @@ def test_closing_a_pass_early_leaves_no_thread(pictures) -> None:
     with pytest.raises(KeyboardInterrupt):
         batches.throw(KeyboardInterrupt)
     assert data_threads() == []
+
+
+LARGE = [RANDOM.integers(0, 256, (81, 81, 3), dtype=np.uint8)] * COUNT
+
+
+@pytest.mark.parametrize(
+    ("images", "quick_s", "most"),
+    [(IMAGES, 60.0, 1), (IMAGES, 0.0, 2), (LARGE, 60.0, 2)],
+    ids=["small", "small, but slow", "large"],
+)
+def test_small_pictures_are_read_by_turns(
+    pictures, monkeypatch, images, quick_s: float, most: int
+) -> None:
+    monkeypatch.setattr(batching, "QUICK_S", quick_s)
+    made = loader(pictures, images)
+    made.preprocessing = replace(made.preprocessing, detail=None)
+    kept, reading, seen = made.source.read, [], []
+
+    def read(position: int) -> object:
+        reading.append(position)
+        seen.append(len(reading))
+        time.sleep(1e-3)
+        reading.remove(position)
+        return kept(position)
+
+    made.source.read = read
+    whole(made.epoch(0))
+    assert max(seen) == most
 
 
 def test_only_so_many_batches_are_held(pictures) -> None:

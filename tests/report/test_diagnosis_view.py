@@ -54,6 +54,15 @@ def test_the_page_shows_causes_in_their_order_with_what_to_do(page):
     assert shown.requests() == []
 
 
+def test_what_stands_between_backticks_is_set_as_code(page):
+    rule = cause(
+        "design/check", threshold="a finding of `check`", remedy="Do as `hubel <b> check` says."
+    )
+    html = page(diagnosis(causes=(rule,))).html
+    assert "a finding of <code>check</code>" in html
+    assert "Do as <code>hubel &lt;b&gt; check</code> says." in html
+
+
 def test_all_five_plots_are_there_and_speak(page):
     html = page(diagnosis()).html
     for title in (

@@ -16,7 +16,7 @@ from torch import Tensor
 from hubel.data.augmentation import Augmentation
 from hubel.data.cache import PictureCache
 from hubel.data.colour import light_channels
-from hubel.data.parallel import available_threads, map_ahead
+from hubel.data.parallel import Turns, available_threads, map_ahead
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.randomness import generator
 from hubel.data.scaling import Light
@@ -31,6 +31,11 @@ BYTES_AHEAD: Final = 1 << 28
 
 MOST_THREADS: Final = 16
 """Threads that decode: more of them would wait for Python's lock, not for processors."""
+
+SMALL: Final = 80 * 80
+"""Pixels of a decoded picture; what is done to one that has fewer is mostly Python's work."""
+QUICK_S: Final = 1e-3
+"""Time for one such picture; where it takes longer, the disk or a large file is waited for."""
 
 _ORDER: Final = 17  # stream of random numbers, apart from the augmentation's
 Positions = NDArray[np.int64]
@@ -173,8 +178,15 @@ class BatchLoader:
 
     def _batches(self, epoch: int, start: int) -> Generator[Batch, None, None]:
         chunk = -(-self._loaded // self.threads)
+        turns = Turns()
+
+        def fill(task: tuple[_Buffer, int, int], stop: threading.Event) -> _Buffer:
+            with turns.taken():
+                self._fill(task, stop, turns)
+            return task[0]
+
         ready = map_ahead(
-            self._fill,
+            fill,
             self._chunks(epoch, start, chunk),
             threads=self.threads,
             ahead=self._batches_ahead() * -(-self._loaded // chunk),
@@ -238,15 +250,17 @@ class BatchLoader:
         channels = light_channels(self.preprocessing.colour)
         return Light(contrast=drawn[0], brightness=drawn[1], channels=channels)
 
-    def _fill(self, task: tuple[_Buffer, int, int], stop: threading.Event) -> _Buffer:
+    def _fill(self, task: tuple[_Buffer, int, int], stop: threading.Event, turns: Turns) -> None:
         """Decode, resample and scale some pictures into their batch; runs in a worker thread."""
         buffer, first, last = task
         preprocessing, matrices = self.preprocessing, buffer.matrices
+        began, read = time.perf_counter(), 0
         positions = buffer.positions.tolist()
         for place in range(first, last):
             if stop.is_set():
-                return buffer
+                return
             pixels = preprocessing.read(self.source, positions[place], self.cache)
+            read += pixels.shape[0] * pixels.shape[1]
             matrix = None
             if matrices is not None:
                 fit = preprocessing.geometry(pixels.shape[0], pixels.shape[1])
@@ -256,7 +270,9 @@ class BatchLoader:
             part = slice(first, last)
             light = buffer.light and buffer.light.part(part)
             preprocessing.scale(buffer.pixels[part], buffer.values.numpy()[part], light)
-        return buffer
+        took_s, count = time.perf_counter() - began, last - first
+        if read > SMALL * count or took_s > QUICK_S * count:
+            turns.end()
 
     def _finished(self, buffer: _Buffer, epoch: int, step: int, waited: float) -> Batch:
         preprocessing, augmentation = self.preprocessing, self.augmentation

@@ -28,6 +28,7 @@ RESIZE_FROM: Final = 1.25
 _LONGEST_WARP: Final = 30_000  # OpenCV's warps count in 16 bits
 _EXACT: Final = 1e-6
 _EDGE_PIXELS: Final = 64
+_NO_MOVES: Final = ((1, 0), (1, 0))
 _FLAGS: Final = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
 
@@ -124,12 +125,12 @@ def resample(pixels: Pixels, matrix: Matrix, size: int, out: Pixels | None = Non
         border = border_colour(pixels)
         pixels, matrix = _resized(pixels, matrix, size, shrink_x, shrink_y)
         height, width = pixels.shape[:2]
-    if height == width == size and _near_identity(matrix):
+    moves = _whole_moves(matrix)
+    if height == width == size and moves == _NO_MOVES:
         if out is None:
             return pixels
         out[...] = pixels
         return out
-    moves = _whole_moves(matrix)
     if moves is not None:
         return _moved(pixels, moves, size, border, out)
     return _warped(pixels, matrix, size, border or border_colour(pixels), out)
@@ -139,17 +140,14 @@ def _resizes(shrink: float) -> bool:
     return not 1 / RESIZE_FROM < shrink < RESIZE_FROM
 
 
-def _near_identity(matrix: Matrix) -> bool:
-    # In Python's floats: for a tiny picture numpy's overhead would be a third of the work.
-    (a, b, x), (c, d, y) = matrix.tolist()
-    return max(abs(a - 1), abs(b), abs(x), abs(c), abs(d - 1), abs(y)) < _EXACT
-
-
 def _whole_moves(matrix: Matrix) -> tuple[tuple[int, int], tuple[int, int]] | None:
     """Return (sign, shift) of x and of y where pixels only move by whole ones, perhaps mirrored."""
+    # In Python's floats: for a tiny picture numpy's overhead would be a third of the work.
     (a, b, x), (c, d, y) = matrix.tolist()
+    if abs(b) > _EXACT or abs(c) > _EXACT:
+        return None
     left, top = round(x), round(y)
-    if max(abs(abs(a) - 1), abs(b), abs(x - left), abs(c), abs(abs(d) - 1), abs(y - top)) > _EXACT:
+    if max(abs(abs(a) - 1), abs(x - left), abs(abs(d) - 1), abs(y - top)) > _EXACT:
         return None
     return (1 if a > 0 else -1, left), (1 if d > 0 else -1, top)
 

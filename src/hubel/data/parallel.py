@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TypeVar
 
 import cv2
@@ -24,6 +24,25 @@ def available_threads() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on this system
         return os.cpu_count() or 1
+
+
+class Turns:
+    """Threads that take turns, until one of them ends that.
+
+    Short pieces of Python's work are done sooner one after the other: at a time, threads wait for
+    one another at each call that gives Python's lock away.
+    """
+
+    def __init__(self) -> None:
+        self._lock: AbstractContextManager[object] = threading.Lock()
+
+    def taken(self) -> AbstractContextManager[object]:
+        """Return the context in which a thread works: alone, as long as turns are taken."""
+        return self._lock
+
+    def end(self) -> None:
+        """Let all threads work at a time from now on."""
+        self._lock = nullcontext()
 
 
 def _submitted(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import re
 from importlib import resources
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from hubel.report import palette
 from hubel.report.view import is_tiny
@@ -27,7 +28,17 @@ def environment() -> jinja2.Environment:
         keep_trailing_newline=False,
     )
     made.tests["tiny"] = is_tiny
+    made.filters["code"] = code
     return made
+
+
+def code(text: str) -> Markup:
+    """Return a text, escaped, in which what stands between backticks is set as code.
+
+    >>> code("a rule of `check`, < 3")
+    Markup('a rule of <code>check</code>, &lt; 3')
+    """
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
 
 
 @functools.cache

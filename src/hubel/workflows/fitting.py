@@ -15,9 +15,9 @@ from hubel.training.duration import parse_duration
 from hubel.training.halving import half
 from hubel.training.hardware.arithmetic import Arithmetic, Wishes, choose_arithmetic
 from hubel.training.hardware.compiling import choose_compile
-from hubel.training.hardware.convolutions import choose_winograd, likely_own, obstacle_of
+from hubel.training.hardware.convolutions import choose_winograd, likely_own
 from hubel.training.hardware.devices import choose_device
-from hubel.training.hardware.faster import Own
+from hubel.training.hardware.faster import Own, obstacle
 from hubel.training.hardware.memory import Fit, fit_memory
 from hubel.training.hardware.store import Store
 from hubel.training.settings import ChosenBy, Draft
@@ -79,7 +79,7 @@ def _choose_functions(
 ) -> None:
     """Choose what hubel computes itself, or whether all of the network is compiled."""
     options, draft = subject.options, subject.draft
-    native, why = _native(obstacle_of(arithmetic, device))
+    native, why = _native(obstacle(arithmetic.precision, arithmetic.channels_last, device))
     chosen = choose_winograd(options.winograd, subject.module, inputs, arithmetic, store, device)
     compilation = choose_compile(
         options.compile,
@@ -107,11 +107,11 @@ def _choose_functions(
     draft.choose("native", native, "hubel", why)
 
 
-def _native(obstacle: str) -> tuple[bool, str]:
+def _native(prevented: str) -> tuple[bool, str]:
     """Return whether hubel's functions in C are used, and why."""
-    here = not obstacle and library() is not None
+    here = not prevented and library() is not None
     found = "compiled for this processor" if here else "there is no C compiler here"
-    return here, obstacle or found
+    return here, prevented or found
 
 
 def _arithmetic(

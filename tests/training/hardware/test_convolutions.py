@@ -88,6 +88,17 @@ def test_a_layer_is_measured_once_and_not_kept_of_a_busy_machine(
     assert len(timed) == 4
 
 
+def test_a_run_on_a_busy_machine_measures_a_layer_once(
+    timed: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(convolutions, "BUSY", BUSY)
+    monkeypatch.setattr(convolutions.Load, "others", lambda _self: 0.5)
+    store = Store(CPU)
+    likely = likely_own("auto", network(), INPUTS, Wishes(threads=1), store)
+    assert choose_winograd("auto", network(), INPUTS, PLAIN, store).layers == likely.layers
+    assert len(timed) == 2
+
+
 def test_what_another_process_measured_meanwhile_counts(
     timed: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,42 +59,43 @@ def choose_winograd(
     """Choose the convolutions of `module` on `inputs` (n, c, h, w) that go by Winograd's algorithm.
 
     A layer of at least `LEAST_OPERATIONS` does where convolution and gradients take less by `GAIN`
-    so, as measured once a layer and number of threads, and kept unless the machine was busy.
+    so, as measured once a layer and number of threads, and kept for later runs unless the machine
+    was busy.
     Weights, random state and threads are left as they were.
     Errors: UsageError where the user asks for it and the network computes in another precision or
     elsewhere than on a processor.
     """
     if wanted == "no":
         return _none("set by you")
-    obstacle = obstacle_of(arithmetic, device)
-    if obstacle:
+    found = obstacle(arithmetic.precision, arithmetic.channels_last, device)
+    if found:
         if wanted == "yes":
             raise UsageError(
                 f"--winograd yes needs float32 in channels-last order on a processor, but "
-                f"{obstacle}: leave it out, or set --device cpu, --precision float32 and "
+                f"{found}: leave it out, or set --device cpu, --precision float32 and "
                 "--channels-last."
             )
-        return _none(obstacle)
-    found = _layers(module, inputs)
-    if not found:
+        return _none(found)
+    layers = _layers(module, inputs)
+    if not layers:
         return _none("no convolution has 3×3 taps and stride 1")
     if wanted == "yes":
-        return Chosen(layers=tuple(found), reason="set by you")
-    found = {
+        return Chosen(layers=tuple(layers), reason="set by you")
+    large = {
         layer: padding
-        for layer, padding in found.items()
+        for layer, padding in layers.items()
         if _operations(layer) * len(inputs) >= LEAST_OPERATIONS
     }
-    if not found:
+    if not large:
         return _none("convolutions with 3×3 taps and stride 1 are too small here to gain")
-    timed = _timed(found, len(inputs), arithmetic, store)
-    layers = tuple(one for one, ms in timed.items() if ms.winograd_ms * GAIN < ms.direct_ms)
+    timed = _timed(large, len(inputs), arithmetic, store)
+    faster = tuple(one for one, ms in timed.items() if ms.winograd_ms * GAIN < ms.direct_ms)
     told = ", ".join(
         f"{_name(one)} {ms.direct_ms:.1f} ms, so {ms.winograd_ms:.1f} ms"
         for one, ms in timed.items()
     )
     return Chosen(
-        layers=layers,
+        layers=faster,
         reason=f"fastest of {ROUNDS} convolutions with their gradients: {told}",
     )
 
@@ -119,15 +120,10 @@ def likely_own(
         step_ms=0.0,
         reason="",
     )
-    if obstacle_of(usual, device):
+    if obstacle(usual.precision, usual.channels_last, device):
         return NOTHING
     layers = choose_winograd(wanted, module, inputs, usual, store, device).layers
     return Own(layers=layers, native=library() is not None)
-
-
-def obstacle_of(arithmetic: Arithmetic, device: torch.device = CPU) -> str:
-    """Return why PyTorch computes all by itself; empty where hubel's own functions can help."""
-    return obstacle(arithmetic.precision, arithmetic.channels_last, device)
 
 
 def _name(layer: Layer) -> str:
@@ -194,9 +190,8 @@ def _timed(
     finally:
         torch.set_num_threads(before)
         set_random_state(CPU, states)
-    if new and load.others() < BUSY:
-        new = store.keep_convolved(new)
-    known |= new
+    if new:
+        known |= store.keep_convolved(new, lasting=load.others() < BUSY)
     return {layer: known[key] for layer, key in keys.items()}
 
 

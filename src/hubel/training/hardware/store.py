@@ -67,7 +67,7 @@ class Convolved:
     """How long a convolution and its gradients take."""
 
     direct_ms: float
-    """Of the fastest time, as PyTorch computes them."""
+    """The fastest time as PyTorch computes them."""
     winograd_ms: float
 
 
@@ -95,6 +95,7 @@ class Store:
         found = None if anew else self._read()
         self.is_new = found is None
         self.known = found or Known(machine=measure_machine(device))
+        self._convolved: dict[str, Convolved] = {}  # Of this run alone.
         if self.is_new:
             self._write()
 
@@ -124,10 +125,16 @@ class Store:
 
     def convolved(self, key: str) -> Convolved | None:
         """Return how long a convolution takes; None where it was not measured."""
-        return self.known.convolved.get(key)
+        return self.known.convolved.get(key) or self._convolved.get(key)
 
-    def keep_convolved(self, found: dict[str, Convolved]) -> dict[str, Convolved]:
-        """Keep how long convolutions take; where another process was first, its figures count."""
+    def keep_convolved(self, found: dict[str, Convolved], *, lasting: bool) -> dict[str, Convolved]:
+        """Keep how long convolutions take: for this run, or `lasting`, in the file.
+
+        Where another process was first to write to the file, its figures count.
+        """
+        if not lasting:
+            self._convolved |= found
+            return found
         latest = self._latest()
         known = {name: latest.convolved.get(name, one) for name, one in found.items()}
         rest = {name: one for name, one in latest.convolved.items() if name not in found}
