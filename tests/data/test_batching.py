@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from hubel.data import batching
+from hubel.data import parallel
 from hubel.data.augmentation import Augmentation
 from hubel.data.batching import BATCHES_AHEAD, BatchLoader, Share
 from hubel.data.preprocessing import Preprocessing
@@ -205,7 +205,7 @@ LARGE = [RANDOM.integers(0, 256, (81, 81, 3), dtype=np.uint8)] * COUNT
 def test_small_pictures_are_read_by_turns(
     pictures, monkeypatch, images, quick_s: float, most: int
 ) -> None:
-    monkeypatch.setattr(batching, "QUICK_S", quick_s)
+    monkeypatch.setattr(parallel, "QUICK_S", quick_s)
     made = loader(pictures, images)
     made.preprocessing = replace(made.preprocessing, detail=None)
     kept, reading, seen = made.source.read, [], []

@@ -5,7 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from sklearn.metrics import log_loss, precision_recall_fscore_support, top_k_accuracy_score
+from sklearn.metrics import (
+    confusion_matrix,
+    log_loss,
+    precision_recall_fscore_support,
+    top_k_accuracy_score,
+)
 
 from hubel.training.metrics import (
     class_scores,
@@ -52,6 +57,9 @@ def test_confusion_rows_are_support_and_its_trace_accuracy(drawn):
     classes = CLASSES[: logits.shape[1]]
     answers = logits.argmax(axis=1)
     matrix = np.array(confusion(truth, answers, len(classes)))
+    np.testing.assert_array_equal(
+        matrix, confusion_matrix(truth, answers, labels=range(len(classes)))
+    )
     assert matrix.sum(axis=1).tolist() == np.bincount(truth, minlength=len(classes)).tolist()
     assert matrix.sum(axis=0).tolist() == np.bincount(answers, minlength=len(classes)).tolist()
     assert np.trace(matrix) / len(truth) == score("classification", logits, truth)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -17,11 +18,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import hubel
 from hubel.cli.main import run as command
+from hubel.data.batching import BatchLoader
 from hubel.data.source import Index, Raw, Source
 from hubel.errors import RunError, UsageError
 from hubel.results import Run
 from hubel.training.events import StepEvent
 from hubel.training.loop import Interrupted
+from hubel.workflows import assembling, budgeting
 from hubel.workflows.watching import Watcher
 from pictures import CLASSES, crop, make_folder
 
@@ -313,3 +316,28 @@ def test_threads_of_the_caller_are_left_alone(folder: Path, tmp_path: Path) -> N
     before = torch.get_num_threads()
     hubel.train(folder, out=tmp_path / "run", **QUICK | {"threads": before + 1, "epochs": 1})
     assert torch.get_num_threads() == before
+
+
+def test_a_budget_counts_from_where_the_program_began(folder: Path, tmp_path: Path) -> None:
+    given = {name: value for name, value in QUICK.items() if name != "epochs"}
+    began = time.perf_counter() - 3600
+    with pytest.raises(UsageError, match=r"leaves 0\.0 s for training"):
+        hubel.train(folder, out=tmp_path / "late", budget="10m", began=began, **given)
+
+
+def test_a_budget_is_not_spent_on_validating_before_the_training(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    validated: list[int] = []
+
+    def score(_module: object, loader: BatchLoader, *_: object, **__: object) -> None:
+        validated.append(len(loader.positions))
+        raise UsageError("seen enough")
+
+    monkeypatch.setattr(assembling, "quick_score", score)
+    monkeypatch.setattr(budgeting, "VALIDATION_BATCH", 1)
+    monkeypatch.setattr(budgeting, "MEASURED_SHARE", 0.0)
+    given = {name: value for name, value in QUICK.items() if name != "epochs"}
+    with pytest.raises(UsageError, match="seen enough"):
+        hubel.train(folder, out=tmp_path / "run", budget="10m", **given)
+    assert validated == [2]

@@ -1,5 +1,6 @@
 """`hubel train`."""
 
+import time
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,6 +31,7 @@ def train(
         TOML file of options; flags win over it.
     """
     del config  # Read before parsing, see hubel.cli.main.
+    began = time.perf_counter()  # Before the imports, which take seconds of a budget.
     from hubel.cli.console import console, print_json
     from hubel.cli.progress import TerminalWatcher
     from hubel.training.launched import Launched
@@ -41,7 +43,7 @@ def train(
     watcher = TerminalWatcher(out, verbose=settings.verbose == "steps")
     speaks = Launched.read().rank == 0
     try:
-        run = run_training(source, options=settings, watcher=watcher)
+        run = run_training(source, options=settings, watcher=watcher, began=began)
     except Interrupted as interrupted:
         if speaks:
             out.print(f"Stopped, and saved. Go on with: hubel train --resume {interrupted.run}")

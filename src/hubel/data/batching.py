@@ -32,11 +32,6 @@ BYTES_AHEAD: Final = 1 << 28
 MOST_THREADS: Final = 16
 """Threads that decode: more of them would wait for Python's lock, not for processors."""
 
-SMALL: Final = 80 * 80
-"""Pixels of a decoded picture; what is done to one that has fewer is mostly Python's work."""
-QUICK_S: Final = 1e-3
-"""Time for one such picture; where it takes longer, the disk or a large file is waited for."""
-
 _ORDER: Final = 17  # stream of random numbers, apart from the augmentation's
 Positions = NDArray[np.int64]
 
@@ -254,13 +249,13 @@ class BatchLoader:
         """Decode, resample and scale some pictures into their batch; runs in a worker thread."""
         buffer, first, last = task
         preprocessing, matrices = self.preprocessing, buffer.matrices
-        began, read = time.perf_counter(), 0
+        began, pixels_read = time.perf_counter(), 0
         positions = buffer.positions.tolist()
         for place in range(first, last):
             if stop.is_set():
                 return
             pixels = preprocessing.read(self.source, positions[place], self.cache)
-            read += pixels.shape[0] * pixels.shape[1]
+            pixels_read += pixels.shape[0] * pixels.shape[1]
             matrix = None
             if matrices is not None:
                 fit = preprocessing.geometry(pixels.shape[0], pixels.shape[1])
@@ -270,9 +265,7 @@ class BatchLoader:
             part = slice(first, last)
             light = buffer.light and buffer.light.part(part)
             preprocessing.scale(buffer.pixels[part], buffer.values.numpy()[part], light)
-        took_s, count = time.perf_counter() - began, last - first
-        if read > SMALL * count or took_s > QUICK_S * count:
-            turns.end()
+        turns.worked(last - first, pixels_read, time.perf_counter() - began)
 
     def _finished(self, buffer: _Buffer, epoch: int, step: int, waited: float) -> Batch:
         preprocessing, augmentation = self.preprocessing, self.augmentation

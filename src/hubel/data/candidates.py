@@ -56,15 +56,16 @@ def near_hashes(
     left, complete = max_pairs, True
     for number, word in enumerate(words.T):
         order = np.argsort(word, kind="stable")
+        ordered = hashes[order]
         counts = np.bincount(word, minlength=1 << _WORD_BITS)
         for flip in (0, *(1 << bit for bit in range(_WORD_BITS))):
             lengths, starts = _matches(word, order, counts, flip)
             lengths, whole = _bounded(lengths, left)
             complete &= whole
             left -= int(lengths.sum())
-            for first, second in _expand(order, lengths, starts):
-                near = hamming(hashes[first], hashes[second]) <= NEAR_BITS
-                mine, others = first[near], second[near]
+            for first, second in _expand(lengths, starts):
+                near = hamming(ordered[first], ordered[second]) <= NEAR_BITS
+                mine, others = order[first[near]], order[second[near]]
                 new = _first_seen(words, number, mine, others)
                 mine, others, whole = _at_most(mine[new], others[new], _MOST_NEAR)
                 kept = keep(mine, others)
@@ -146,9 +147,9 @@ def _bounded(lengths: NDArray[np.int64], left: int) -> tuple[NDArray[np.int64], 
 
 
 def _expand(
-    order: NDArray[np.int64], lengths: NDArray[np.int64], starts: NDArray[np.int64]
+    lengths: NDArray[np.int64], starts: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Yield the pairs as blocks of (first, second) positions, some _BLOCK pairs at a time."""
+    """Yield the pairs as blocks of (first, second) places, some _BLOCK pairs at a time."""
     rows = np.flatnonzero(lengths)
     totals = np.cumsum(lengths[rows])
     begin = 0
@@ -157,6 +158,7 @@ def _expand(
         end = max(begin + 1, int(np.searchsorted(totals, done + _BLOCK, side="right")))
         chosen = rows[begin:end]
         repeats = lengths[chosen]
-        offsets = np.arange(int(repeats.sum())) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-        yield order[np.repeat(chosen, repeats)], order[np.repeat(starts[chosen], repeats) + offsets]
+        shifts = starts[chosen] - (np.cumsum(repeats) - repeats)
+        second = np.arange(int(repeats.sum())) + np.repeat(shifts, repeats)
+        yield np.repeat(chosen, repeats), second
         begin = end

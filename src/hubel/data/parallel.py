@@ -8,11 +8,16 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import cv2
 
 from hubel.errors import HubelError
+
+SMALL: Final = 80 * 80
+"""Pixels of a decoded picture; what is done to one that has fewer is mostly Python's work."""
+QUICK_S: Final = 1e-3
+"""Time for one such picture; where it takes longer, the disk or a large file is waited for."""
 
 Item = TypeVar("Item")
 Done = TypeVar("Done")
@@ -27,7 +32,7 @@ def available_threads() -> int:
 
 
 class Turns:
-    """Threads that take turns, until one of them ends that.
+    """Threads that take turns, as long as their pictures are small and quickly read.
 
     Short pieces of Python's work are done sooner one after the other: at a time, threads wait for
     one another at each call that gives Python's lock away.
@@ -40,9 +45,10 @@ class Turns:
         """Return the context in which a thread works: alone, as long as turns are taken."""
         return self._lock
 
-    def end(self) -> None:
-        """Let all threads work at a time from now on."""
-        self._lock = nullcontext()
+    def worked(self, pictures: int, pixels: int, seconds: float) -> None:
+        """Tell what a thread has done in its turn; from the first large or slow one on, none is."""
+        if pixels > SMALL * pictures or seconds > QUICK_S * pictures:
+            self._lock = nullcontext()
 
 
 def _submitted(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hubel.data.decoding import decode, probe
-from hubel.data.parallel import available_threads, map_ahead
+from hubel.data.parallel import Turns, available_threads, map_ahead
 from hubel.data.perception import HASHED_SIDE, SIGNATURE_SIDE, perceptual_hashes
 from hubel.data.source import Source
 from hubel.errors import PictureError
@@ -97,9 +98,18 @@ def scan(
 
 def _chunks(source: Source, threads: int) -> Iterator[tuple[int, _Chunk]]:
     """Yield the chunks with their first positions, in order."""
-    starts = range(0, len(source.index), _CHUNK)
+    starts, turns = range(0, len(source.index), _CHUNK), Turns()
+
+    def scanned(start: int, stop: threading.Event) -> _Chunk:
+        with turns.taken():
+            began = time.perf_counter()
+            chunk = _scan_chunk(source, start, stop)
+            sides = chunk.records["width"].astype(np.int64), chunk.records["height"]
+            turns.worked(len(sides[0]), int(sides[0] @ sides[1]), time.perf_counter() - began)
+        return chunk
+
     chunks = map_ahead(
-        lambda start, stop: _scan_chunk(source, start, stop),
+        scanned,
         starts,
         threads=threads,
         ahead=4 * threads,
@@ -117,7 +127,7 @@ def _scan_chunk(source: Source, start: int, stop: threading.Event) -> _Chunk:
         if stop.is_set():
             break
         try:
-            small[row], chunk.formats[row] = _scan_one(source, position, records[row])
+            records[row], small[row], chunk.formats[row] = _scan_one(source, position)
         except PictureError as error:
             chunk.reasons[position] = error.reason
         except OSError as error:
@@ -126,8 +136,8 @@ def _scan_chunk(source: Source, start: int, stop: threading.Event) -> _Chunk:
     return chunk
 
 
-def _scan_one(source: Source, position: int, record: Any) -> tuple[NDArray[np.float32], str]:
-    """Fill in the record of one picture; return its small grey copy and its format."""
+def _scan_one(source: Source, position: int) -> tuple[tuple[Any, ...], NDArray[np.uint8], str]:
+    """Return the record of one picture but for its hash, its small grey copy, and its format."""
     raw = source.read(position)
     where = source.index.keys[position]
     header = probe(raw, where=where)
@@ -136,18 +146,22 @@ def _scan_one(source: Source, position: int, record: Any) -> tuple[NDArray[np.fl
     _, deviation = cv2.meanStdDev(grey)
     canonical = grey if is_grey else pixels
     small = cv2.resize(grey, (HASHED_SIDE, HASHED_SIDE), interpolation=cv2.INTER_AREA)
-    record["digest"] = np.frombuffer(_digest(canonical), np.uint8)
-    record["signature"] = cv2.resize(
-        small, (SIGNATURE_SIDE, SIGNATURE_SIDE), interpolation=cv2.INTER_AREA
+    least, greatest, *_ = cv2.minMaxLoc(pixels.reshape(len(pixels), -1))
+    record = (
+        True,
+        np.frombuffer(_digest(canonical), np.uint8),
+        0,
+        cv2.resize(small, (SIGNATURE_SIDE, SIGNATURE_SIDE), interpolation=cv2.INTER_AREA),
+        pixels.shape[1],
+        pixels.shape[0],
+        header.channels,
+        header.bit_depth,
+        is_grey,
+        least,
+        greatest,
+        deviation[0, 0],
     )
-    record["height"], record["width"] = pixels.shape[:2]
-    record["stored_channels"] = header.channels
-    record["bit_depth"] = header.bit_depth
-    record["grey"] = is_grey
-    record["least"], record["greatest"] = int(pixels.min()), int(pixels.max())
-    record["deviation"] = deviation[0, 0]
-    record["decodable"] = True
-    return small.astype(np.float32), header.format
+    return record, np.asarray(small, np.uint8), header.format
 
 
 def pixel_digest(pixels: NDArray[np.uint8]) -> bytes:

@@ -75,12 +75,8 @@ def confusion(
     truth: NDArray[np.int64], answers: NDArray[np.int64], classes: int
 ) -> tuple[tuple[int, ...], ...]:
     """Return how often each class (row) got each answer (column)."""
-    if len(truth) == 0:
-        return tuple((0,) * classes for _ in range(classes))
-    from sklearn.metrics import confusion_matrix
-
-    counts = confusion_matrix(truth, answers, labels=np.arange(classes))
-    return tuple(tuple(int(count) for count in row) for row in counts)
+    counts = np.bincount(truth * classes + answers, minlength=classes * classes)
+    return tuple(tuple(row) for row in counts.reshape(classes, classes).tolist())
 
 
 def most_confused(

@@ -81,7 +81,8 @@ def load_trained(run: Run, *, trust_code: bool = False) -> Trained:
             f"make it again with: hubel evaluate {run.path}"
         )
     return Trained(
-        module=module.eval(),
+        # Else one channel, which is in both orders at once, would make all of it contiguous.
+        module=module.eval().to(memory_format=torch.channels_last),
         card=card,
         preprocessing=preprocessing,
         calibrated=calibrated,

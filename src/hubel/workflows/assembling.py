@@ -174,11 +174,17 @@ def validation(
     portions: Portions,
     cache: PictureCache | None = None,
     world: World = ALONE,
+    pictures: int | None = None,
 ) -> Score | None:
-    """Return what measures a network on the validation split; None where there is none."""
+    """Return what measures a network on the validation split; None where there is none.
+
+    With `pictures`, on so many of it at most, spread evenly.
+    """
     positions = dataset.positions(VAL)
     if not len(positions):
         return None
+    if pictures is not None and pictures < len(positions):
+        positions = positions[np.arange(pictures) * len(positions) // pictures]
     positions = positions[world.part.rows(len(positions))]
     loader = BatchLoader(
         dataset.source,

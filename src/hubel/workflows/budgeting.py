@@ -17,7 +17,7 @@ from hubel.training.budget import MARGIN, MEASURED_SHARE, StepCost, steps_within
 from hubel.training.duration import parse_duration, spoken
 from hubel.training.planning import choose_steps
 from hubel.training.settings import Draft
-from hubel.workflows.assembling import Network, build_trainer
+from hubel.workflows.assembling import VALIDATION_BATCH, Network, build_trainer, validation
 from hubel.workflows.session import Session
 
 REPORT_S: Final = 3.0
@@ -36,8 +36,9 @@ def steps_for_budget(
 ) -> tuple[int, str, float]:
     """Return how many steps fit into the budget, the measured reason, and seconds for training.
 
-    Trains and validates a copy of the network for a few per cent of the budget; weights and random
-    state are left as they were. The budget counts from where the session began.
+    Trains a copy of the network for a few per cent of the budget and validates it on as many
+    pictures as takes less; weights and random state are left as they were. The budget counts from
+    where the session began.
     """
     seconds = parse_duration(budget, "--budget")
     rehearsed = Draft(dict(draft.choices))
@@ -48,15 +49,19 @@ def steps_for_budget(
     trainer = build_trainer(
         settings, twin, dataset, preprocessing, run, cache=cache, world=session.world
     )
-    step_s = trainer.rehearse(MEASURED_SHARE * seconds)
-    validation_s = 0.0
-    if trainer.validate is not None:
+    step_s = session.world.share(trainer.rehearse(MEASURED_SHARE * seconds))
+    pictures, picture_s = len(dataset.positions(VAL)), step_s / draft["batch"]
+    # A validation takes less than a third of a step's time for a picture.
+    sample = min(pictures, max(2 * VALIDATION_BATCH, int(MEASURED_SHARE * seconds / picture_s)))
+    validate = validation(
+        *(settings, dataset, preprocessing, trainer.portions, cache, session.world), sample
+    )
+    if validate is not None:
         started = time.perf_counter()
-        trainer.validate(trainer.evaluated)
-        validation_s = time.perf_counter() - started
+        validate(trainer.evaluated)
+        picture_s = (time.perf_counter() - started) / sample
+    validation_s = picture_s * pictures
     torch.set_rng_state(state)
-    pictures = len(dataset.positions(VAL))
-    picture_s = validation_s / pictures if pictures else step_s / draft["batch"]
     tested = len(dataset.positions(TEST)) + pictures
     cost = StepCost(
         step_s=step_s,

@@ -44,18 +44,20 @@ def train(
     *,
     options: TrainOptions | None = None,
     watcher: Watcher | None = None,
+    began: float | None = None,
     **settings: Any,
 ) -> Run:
     """Train a network on a source of pictures, evaluate it, write the report, return the run.
 
     `source` is what `hubel train` takes, or a `hubel.data.Source`; `settings` are the fields of
     `hubel.options.TrainOptions`, or `options` holds them all. With `resume=RUN` an interrupted run
-    goes on to the same bits; with `epochs=N` beside it, to N passes.
+    goes on to the same bits; with `epochs=N` beside it, to N passes. A budget counts from `began`,
+    a reading of `time.perf_counter`: None is now.
 
     Errors: UsageError for options that do not fit, SourceError and LeakError for the pictures,
     RunError for the folder, TrainingError for the training, Interrupted after Ctrl-C.
     """
-    began = time.perf_counter()
+    began = time.perf_counter() if began is None else began
     options = gather_options(TrainOptions, options, settings)
     check_ranges(options)
     launched = Launched.read()
