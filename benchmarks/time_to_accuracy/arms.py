@@ -93,7 +93,7 @@ RECIPES: Final = (
         settings="best",
         variant="best",
         epochs=(1,),
-        note="the guide's network with batch normalisation, flips, AdamW, warm-up and "
+        note="the example's network with batch normalisation, flips, AdamW, warm-up and "
         "cosine, averaged weights, jit_compile, steps_per_execution 8; mixed_bfloat16 where it "
         "is faster",
     ),

@@ -119,8 +119,8 @@ def loader(data: Path, settings: Settings, model: Any, *, training: bool) -> Any
     )
 
 
-def precision(settings: Settings) -> contextlib.AbstractContextManager[Any]:
-    """Return mixed precision where it is asked for and faster here."""
+def arithmetic(settings: Settings) -> contextlib.AbstractContextManager[Any]:
+    """Return mixed precision where it is asked for and faster here; measured once."""
     if settings.mixed and bfloat16_pays("torch"):
         return torch.autocast("cpu", dtype=torch.bfloat16)
     return contextlib.nullcontext()
@@ -134,12 +134,17 @@ def prepared(pictures: torch.Tensor, settings: Settings) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def accuracy(model: torch.nn.Module, batches: Any, settings: Settings) -> float:
+def accuracy(
+    model: torch.nn.Module,
+    batches: Any,
+    settings: Settings,
+    precision: contextlib.AbstractContextManager[Any],
+) -> float:
     """Return the share of the test pictures that are classified rightly."""
     model.eval()
     right = seen = 0
     for pictures, labels in batches:
-        with precision(settings):
+        with precision:
             right += int((model(prepared(pictures, settings)).argmax(1) == labels).sum())
         seen += len(labels)
     return right / seen
@@ -165,13 +170,14 @@ def train(data: Path, settings: Settings, epochs: int) -> None:
         updates_per_epoch=len(batches),
     )
     loss_of = LabelSmoothingCrossEntropy(smoothing=0.1)
+    precision = arithmetic(settings)
     say("start")
     updates = 0
     schedule.step_update(0)
     for epoch in range(1, epochs + 1):
         model.train()
         for pictures, labels in batches:
-            with precision(settings):
+            with precision:
                 loss = loss_of(model(prepared(pictures, settings)), labels)
             optimizer.zero_grad()
             loss.backward()
@@ -182,9 +188,9 @@ def train(data: Path, settings: Settings, epochs: int) -> None:
             schedule.step_update(updates)
         say("epoch", epoch=epoch)
         say("paused")
-        value = accuracy(model, tests, settings)
+        value = accuracy(model, tests, settings, precision)
         if averaged is not None:
-            value = max(value, accuracy(averaged.module, tests, settings))
+            value = max(value, accuracy(averaged.module, tests, settings, precision))
         say("accuracy", value=value, epoch=epoch)
         say("resumed")
 
