@@ -96,3 +96,13 @@ def test_errors_say_what_came() -> None:
         winograd_conv2d(drawn(1, 2, 8, 8), drawn(4, 3, 3, 3))
     with pytest.raises(UsageError, match="finds no room on an input of 2×8"):
         winograd_conv2d(drawn(1, 3, 2, 8), drawn(4, 3, 3, 3), padding=(0, 0))
+
+
+def test_what_comes_out_can_be_changed_in_place() -> None:
+    inputs, weight = drawn(2, 3, 8, 8), drawn(4, 3, 3, 3)
+    found = []
+    for convolve in (winograd_conv2d, F.conv2d):
+        kernel = weight.clone().requires_grad_()
+        F.relu(convolve(inputs, kernel, padding=(1, 1)), inplace=True).sum().backward()
+        found.append(kernel.grad)
+    torch.testing.assert_close(*found)

@@ -106,19 +106,26 @@ class _Winograd(torch.autograd.Function):
         kernel = to_kernel @ weight.permute(2, 3, 0, 1).reshape(TAPS * TAPS, -1)
         kernel = kernel.view(IN * IN, tiling.outputs, tiling.inputs)
         pictures = inputs.permute(0, 2, 3, 1).contiguous()
-        outputs = inputs.new_empty(len(inputs), *tiling.output_size, tiling.outputs)
+        # Not a view, which what follows could not change in place.
+        outputs = torch.empty(
+            (len(inputs), tiling.outputs, *tiling.output_size),
+            dtype=inputs.dtype,
+            device=inputs.device,
+            memory_format=torch.channels_last,
+        )
+        joined = outputs.permute(0, 2, 3, 1)
         work = Workspace(weight)
         transforms = _transforms(tiling, work, weight, native=native)
         for group in tiling.groups():
             tiles = transforms.input_tiles(pictures[group])
             products = work.empty("products", *tiles.shape[:2], tiling.outputs)
             torch.bmm(tiles, kernel.transpose(1, 2), out=products)
-            transforms.join_outputs(products, outputs[group])
+            transforms.join_outputs(products, joined[group])
         if bias is not None:
-            outputs += bias
+            joined += bias
         ctx.save_for_backward(inputs, kernel)
         ctx.tiling, ctx.native = tiling, native
-        return outputs.permute(0, 3, 1, 2)
+        return outputs
 
     @staticmethod
     @once_differentiable
