@@ -335,9 +335,8 @@ def test_a_budget_is_not_spent_on_validating_before_the_training(
         raise UsageError("seen enough")
 
     monkeypatch.setattr(assembling, "quick_score", score)
-    monkeypatch.setattr(budgeting, "VALIDATION_BATCH", 1)
     monkeypatch.setattr(budgeting, "MEASURED_SHARE", 0.0)
-    given = {name: value for name, value in QUICK.items() if name != "epochs"}
+    given = {name: value for name, value in QUICK.items() if name != "epochs"} | {"batch": 2}
     with pytest.raises(UsageError, match="seen enough"):
         hubel.train(folder, out=tmp_path / "run", budget="10m", **given)
     assert validated == [2]

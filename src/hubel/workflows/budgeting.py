@@ -17,7 +17,7 @@ from hubel.training.budget import MARGIN, MEASURED_SHARE, StepCost, steps_within
 from hubel.training.duration import parse_duration, spoken
 from hubel.training.planning import choose_steps
 from hubel.training.settings import Draft
-from hubel.workflows.assembling import VALIDATION_BATCH, Network, build_trainer, validation
+from hubel.workflows.assembling import Network, build_trainer, validation
 from hubel.workflows.session import Session
 
 REPORT_S: Final = 3.0
@@ -52,7 +52,7 @@ def steps_for_budget(
     step_s = session.world.share(trainer.rehearse(MEASURED_SHARE * seconds))
     pictures, picture_s = len(dataset.positions(VAL)), step_s / draft["batch"]
     # A validation takes less than a third of a step's time for a picture.
-    sample = min(pictures, max(2 * VALIDATION_BATCH, int(MEASURED_SHARE * seconds / picture_s)))
+    sample = min(pictures, max(draft["batch"], int(MEASURED_SHARE * seconds / picture_s)))
     validate = validation(
         *(settings, dataset, preprocessing, trainer.portions, cache, session.world), sample
     )
