@@ -18,6 +18,7 @@ from hubel.results import Calibrated, ModelCard, Run
 from hubel.training.answers import Interpreter
 from hubel.training.calibration import DEFAULT_ERROR, fit_calibration
 from hubel.training.checkpoint import load_tensors
+from hubel.training.hardware.devices import in_order
 from hubel.training.inference import Loader, Progress, predict_logits
 from hubel.training.numbers import in_units
 from hubel.training.provenance import file_digest
@@ -82,7 +83,7 @@ def load_trained(run: Run, *, trust_code: bool = False) -> Trained:
         )
     return Trained(
         # Else one channel, which is in both orders at once, would make all of it contiguous.
-        module=module.eval().to(memory_format=torch.channels_last),
+        module=in_order(module.eval(), channels_last=True),
         card=card,
         preprocessing=preprocessing,
         calibrated=calibrated,

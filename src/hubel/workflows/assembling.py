@@ -22,6 +22,7 @@ from hubel.results import ModelCard, Run
 from hubel.training.distribution import ALONE, World
 from hubel.training.evaluation import quick_score
 from hubel.training.hardware.compiling import compile_network
+from hubel.training.hardware.devices import in_order
 from hubel.training.loop import Score, Trainer
 from hubel.training.losses import balance_weights, build_loss
 from hubel.training.numbers import InUnits, in_units
@@ -93,8 +94,8 @@ def build_trainer(
 
     All processes begin with the weights of the first one, whatever each has drawn or downloaded.
     """
-    layout = torch.channels_last if settings.channels_last else torch.contiguous_format
-    module = module.to(torch.device(settings.device)).to(memory_format=layout)
+    module = module.to(torch.device(settings.device))
+    in_order(module, channels_last=settings.channels_last)
     labels = dataset.labels_of(dataset.positions(TRAIN))
     if isinstance(module, InUnits):
         module.measure(labels)

@@ -7,12 +7,14 @@ from collections.abc import Generator
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from hubel.data.batching import Batch
 from hubel.errors import UsageError
 from hubel.training.hardware import devices, transfer
 from hubel.training.hardware.devices import (
     choose_device,
+    in_order,
     random_state,
     same_bits,
     set_random_state,
@@ -174,3 +176,15 @@ def test_cuda_is_reached_through_pinned_memory() -> None:
     seen = transfer.moved_to(Picture(), torch.device("cuda", 1))
     assert seen == (True, "cuda:1", {"non_blocking": True})
     assert transfer.moved_to(Picture(), torch.device("mps")) == (False, "mps", {})
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_kernels_are_brought_into_order_where_they_have_one(channels_last: bool) -> None:
+    network = nn.Sequential(nn.Conv3d(1, 2, 3), nn.Conv2d(2, 4, 3), nn.Linear(4, 2))
+    for _ in range(2):
+        assert in_order(network, channels_last=channels_last) is network
+        kernel = network[1].weight
+        assert kernel.is_contiguous(memory_format=torch.channels_last) == channels_last
+        assert kernel.is_contiguous() != channels_last
+        assert network[0].weight.is_contiguous()
+        in_order(network, channels_last=not channels_last)

@@ -15,7 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from hubel.options.train import Precision
-from hubel.training.hardware.devices import CPU, random_state, set_random_state, wait_for
+from hubel.training.hardware.devices import (
+    CPU,
+    in_order,
+    random_state,
+    set_random_state,
+    wait_for,
+)
 from hubel.training.hardware.faster import NOTHING, Own, faster, obstacle
 from hubel.training.hardware.limits import thread_counts, usable_threads
 from hubel.training.hardware.load import BUSY, Load
@@ -202,8 +208,7 @@ def _rounds(times: dict[Candidate, list[float]], step_s: Callable[[Candidate], f
 
 
 def _twin(module: nn.Module, channels_last: bool, device: torch.device) -> nn.Module:
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    return copy.deepcopy(module).to(device).to(memory_format=layout).train()
+    return in_order(copy.deepcopy(module).to(device), channels_last=channels_last).train()
 
 
 def _few_enough(ways: Mapping[Candidate, _Way], inputs: Tensor, usual: Candidate) -> Tensor:

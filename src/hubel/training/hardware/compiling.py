@@ -18,7 +18,13 @@ from torch import Tensor, nn
 from hubel.errors import UsageError
 from hubel.options.train import Compiling
 from hubel.training.hardware.arithmetic import Arithmetic, Candidate, network_key
-from hubel.training.hardware.devices import CPU, random_state, set_random_state, wait_for
+from hubel.training.hardware.devices import (
+    CPU,
+    in_order,
+    random_state,
+    set_random_state,
+    wait_for,
+)
 from hubel.training.hardware.faster import NOTHING, Own, faster
 from hubel.training.hardware.store import Compiled, Store
 from hubel.training.outputs import forward, logits_of
@@ -123,7 +129,8 @@ def try_compiling(
     """
     states, before = random_state(device), torch.get_num_threads()
     layout = torch.channels_last if arithmetic.channels_last else torch.contiguous_format
-    plain = copy.deepcopy(module).to(device).to(memory_format=layout).train()
+    plain = copy.deepcopy(module).to(device).train()
+    in_order(plain, channels_last=arithmetic.channels_last)
     compiled = copy.deepcopy(plain)
     pictures = inputs.to(device).contiguous(memory_format=layout)
     try:

@@ -8,11 +8,24 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hubel.errors import UsageError
 
 CPU = torch.device("cpu")
+
+
+def in_order(module: nn.Module, *, channels_last: bool) -> nn.Module:
+    """Return the network, its kernels (outputs, inputs, h, w) brought into an order of memory.
+
+    Kernels of other dimensions, as of three-dimensional convolutions, have no such order and stay.
+    """
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    for tensor in (*module.parameters(), *module.buffers()):
+        if tensor.ndim == 4:
+            # Not `contiguous`, which leaves the strides of a kernel of one channel as they are.
+            tensor.data = tensor.data.to(memory_format=layout)
+    return module
 
 
 def choose_device(wanted: str = "auto") -> torch.device:
